@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+import pytest
+
+from bridge.link.control import Control, LinkFunction
+
+
+@pytest.mark.parametrize("octet", range(256))
+def test_every_octet_survives(octet: int) -> None:
+    control = Control.of(octet)
+    assert control.octet == octet
+    if control.function is None:
+        assert octet & 0x4F not in set(LinkFunction)
+    else:
+        assert control == Control.build(
+            control.function, from_master=control.from_master, fcb=control.fcb, fcv=control.fcv
+        )
+
+
+def test_fields() -> None:
+    control = Control.of(0xF3)
+    assert control.from_master
+    assert control.is_primary
+    assert control.fcb
+    assert control.fcv
+    assert not control.dfc
+    assert control.function is LinkFunction.CONFIRMED_USER_DATA
+
+
+def test_fcv_of_a_secondary_is_dfc() -> None:
+    assert Control.of(0x1B).dfc
+    assert Control.of(0x1B).function is LinkFunction.LINK_STATUS
+
+
+def test_which_functions_carry_user_data() -> None:
+    assert {function for function in LinkFunction if function.carries_user_data} == {
+        LinkFunction.CONFIRMED_USER_DATA,
+        LinkFunction.UNCONFIRMED_USER_DATA,
+    }
