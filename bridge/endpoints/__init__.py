@@ -1,0 +1,1 @@
+"""Where octets enter and leave: the only asyncio, sockets and serial ports of the house."""

@@ -1,0 +1,1 @@
+"""Which frame goes where, and when: addresses, the line's turns, freshness. Sans-I/O."""

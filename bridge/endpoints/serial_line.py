@@ -1,0 +1,356 @@
+"""A serial port that comes and goes; the one module that knows pyserial and pyserial-asyncio.
+
+Rules:
+  1. Opening and closing can block (a modem's handshake, an output queue that drains): both happen in a thread.
+  2. A port that cannot be opened, errors or vanishes is `down` and retried with back-off, for ever.
+  3. A frame goes to the driver in one write. What the driver does not take at once waits in the transport;
+     a port that takes nothing for `write_stall_s` counts as lost, and what waited is thrown away.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import fcntl
+import os
+import termios
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+import serial
+import serial_asyncio
+
+from bridge.endpoints.events import note, warn
+from bridge.endpoints.timer import Timer
+from bridge.errors import LineError
+
+_READ_OCTETS = 4096
+_FIRST_RETRY_S = 0.1
+_LONGEST_RETRY_S = 2.0
+_SLOW_OPEN_S = 5.0
+
+_PARITIES = {"none": serial.PARITY_NONE, "even": serial.PARITY_EVEN, "odd": serial.PARITY_ODD}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SerialSettings:
+    """How to open a port. DNP3 fixes 8 data bits."""
+
+    device: str
+    baud: int
+    parity: Literal["none", "even", "odd"] = "none"
+    stop_bits: Literal[1, 2] = 1
+
+
+class LineUser(Protocol):
+    """What a line tells its owner, from the event loop."""
+
+    def line_opened(self) -> None:
+        """The port is open and its buffers are clean."""
+
+    def octets_heard(self, octets: bytes) -> None:
+        """Octets arrived."""
+
+    def line_lost(self, reason: str) -> None:
+        """The port is gone; what was being sent is lost. Called once for each `line_opened`."""
+
+
+class SerialLine:
+    """Keeps one serial port open. `start`, then `write` while `is_open`, then `await close()`."""
+
+    def __init__(self, name: str, settings: SerialSettings, user: LineUser, *, write_stall_s: float) -> None:
+        self.name = name
+        self.settings = settings
+        self._user = user
+        self._write_stall_s = write_stall_s
+        self._loop = asyncio.get_running_loop()
+        self._transport: _Transport | None = None
+        self._retry_timer = Timer(self._loop, self._open)
+        self._slow_timer = Timer(self._loop, self._report_slow_open)
+        self._retry_s = _FIRST_RETRY_S
+        self._is_closed = False
+        self._closing: list[asyncio.Future[None]] = []
+        self.reason: str | None = "not opened yet"
+        """Why the line is down; None while it is open."""
+        self.openings = 0
+        self.losses = 0
+
+    @property
+    def is_open(self) -> bool:
+        """Whether octets can be written."""
+        return self._transport is not None
+
+    def start(self) -> None:
+        """Begin to open the port; the user hears when it is."""
+        self._open()
+
+    def write(self, octets: bytes) -> None:
+        """Send a frame. On a line that is down nothing happens: the user was told."""
+        if self._transport is not None:
+            self._transport.write(octets)
+
+    async def close(self, *, drain_s: float) -> None:
+        """Send what is being sent, for `drain_s` seconds at most, and let the port go."""
+        self._is_closed = True
+        self._retry_timer.cancel()
+        self._slow_timer.cancel()
+        if self._transport is not None:
+            self._transport.drain_s = drain_s
+            self._transport.abort()
+            await self._transport.lost.wait()
+        if self._closing:
+            await asyncio.wait(self._closing, timeout=drain_s + 0.25)
+
+    # Opening
+
+    def _open(self) -> None:
+        self._slow_timer.set(self._loop.time() + _SLOW_OPEN_S)
+        future = _in_thread(self._loop, lambda: open_port(self.settings))
+        future.add_done_callback(self._on_open_result)
+
+    def _on_open_result(self, future: asyncio.Future[serial.Serial]) -> None:
+        self._slow_timer.set(None)
+        error = future.exception()
+        if error is None and self._is_closed:
+            future.result().close()
+        elif error is None:
+            self._retry_s = _FIRST_RETRY_S
+            self.reason = None
+            self.openings += 1
+            self._transport = _Transport(self._loop, _Protocol(self), future.result(), self._write_stall_s)
+            note("line up", line=self.name, device=self.settings.device, baud=self.settings.baud)
+            self._user.line_opened()
+        elif not self._is_closed:
+            self._set_reason(str(error))
+            self._retry()
+
+    def _retry(self) -> None:
+        self._retry_timer.set(self._loop.time() + self._retry_s)
+        self._retry_s = min(2 * self._retry_s, _LONGEST_RETRY_S)
+
+    def _set_reason(self, reason: str) -> None:
+        """Log a reason when it is another than before: a port that is missing all day is one line."""
+        if reason != self.reason:
+            warn("line down", line=self.name, device=self.settings.device, reason=reason)
+        self.reason = reason
+
+    def _report_slow_open(self) -> None:
+        self._set_reason(f"{self.settings.device}: the driver has not opened it for {_SLOW_OPEN_S:g} s")
+
+    # From the transport
+
+    def octets_heard(self, octets: bytes) -> None:
+        """Pass on what arrived."""
+        self._user.octets_heard(octets)
+
+    def port_lost(self, error: Exception | None) -> None:
+        """The port failed, or was closed by us."""
+        transport = self._transport
+        if transport is None:
+            return
+        self._transport = None
+        self.losses += 1
+        closing = _in_thread(self._loop, transport.release)
+        self._closing = [future for future in self._closing if not future.done()]
+        self._closing.append(closing)
+        if self._is_closed:
+            self.reason = "closed"
+        else:
+            self._set_reason(f"{self.settings.device}: {_in_words(error)}")
+            # The old descriptor goes first: the port is exclusive.
+            closing.add_done_callback(lambda _: None if self._is_closed else self._retry())
+        self._user.line_lost(self.reason or "")
+
+
+class _Protocol(asyncio.Protocol):
+    """Ties a transport to its line."""
+
+    def __init__(self, line: SerialLine) -> None:
+        self._line = line
+
+    def data_received(self, data: bytes) -> None:
+        self._line.octets_heard(data)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._line.port_lost(exc)
+
+
+class _Transport(serial_asyncio.SerialTransport):  # type: ignore[misc]
+    """pyserial-asyncio's transport without what it does slowly or blocking.
+
+    Reads and writes go straight to the descriptor, a write at once instead of after a turn of the loop; errors
+    end the transport instead of the loop's exception handler; closing happens in `release`, off the loop.
+    """
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, protocol: _Protocol, port: serial.Serial, write_stall_s: float
+    ) -> None:
+        super().__init__(loop, protocol, port)
+        self._fd: int = port.fileno()
+        self._write_stall_s = write_stall_s
+        self._stall_timer = Timer(loop, self._on_write_stall)
+        self.lost = asyncio.Event()
+        self.drain_s = 0.0
+
+    def _read_ready(self) -> None:
+        try:
+            octets = os.read(self._fd, _READ_OCTETS)
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError as error:
+            self._abort(error)
+            return
+        if octets:
+            self._protocol.data_received(octets)
+        else:
+            self._abort(OSError(errno.EIO, "hung up"))
+
+    def write(self, data: bytes) -> None:
+        if self._closing:
+            return
+        if not self._write_buffer:
+            data = data[self._write_some(data) :]
+            if not data or self._closing:
+                return
+            self._stall_timer.set(self._loop.time() + self._write_stall_s)
+            self._ensure_writer()
+        self._write_buffer.append(data)
+
+    def _write_ready(self) -> None:
+        octets = b"".join(self._write_buffer)
+        written = self._write_some(octets)
+        if self._closing:
+            return
+        self._write_buffer[:] = [octets[written:]] if written < len(octets) else []
+        if not self._write_buffer:
+            self._remove_writer()
+            self._stall_timer.set(None)
+        elif written:
+            self._stall_timer.set(self._loop.time() + self._write_stall_s)
+
+    def _write_some(self, octets: bytes) -> int:
+        try:
+            return os.write(self._fd, octets)
+        except (BlockingIOError, InterruptedError):
+            return 0
+        except OSError as error:
+            self._abort(error)
+            return 0
+
+    def _on_write_stall(self) -> None:
+        self._abort(OSError(errno.ETIMEDOUT, f"takes no octets for {self._write_stall_s:g} s"))
+
+    def _abort(self, exc: Exception | None) -> None:
+        if not self._closing:
+            super()._abort(exc)
+
+    def _call_connection_lost(self, exc: Exception | None) -> None:
+        self._stall_timer.cancel()
+        self._protocol.connection_lost(exc)
+        self.lost.set()
+
+    def release(self) -> None:
+        """Close the port, after what it still sends where `drain_s` says so. Blocks: for a thread."""
+        port: serial.Serial = self._serial
+        rest = b"".join(self._write_buffer)
+        with contextlib.suppress(OSError, serial.SerialException, termios.error):
+            deadline = time.monotonic() + self.drain_s
+            while rest and time.monotonic() < deadline:
+                with contextlib.suppress(BlockingIOError):
+                    rest = rest[os.write(self._fd, rest) :]
+                time.sleep(0.002)
+            while port.out_waiting and time.monotonic() < deadline:
+                time.sleep(0.002)
+        # What is still queued would make close() wait for up to 30 s.
+        with contextlib.suppress(OSError, serial.SerialException, termios.error):
+            port.reset_output_buffer()
+        with contextlib.suppress(OSError):
+            fcntl.ioctl(self._fd, termios.TIOCNXCL)
+        with contextlib.suppress(OSError, serial.SerialException, termios.error):
+            port.close()
+
+
+def open_port(settings: SerialSettings) -> serial.Serial:
+    """Open a port for nobody else's use. Blocks. Raises `LineError` saying what would help."""
+    device = settings.device
+    try:
+        port = serial.Serial(
+            device,
+            settings.baud,
+            parity=_PARITIES[settings.parity],
+            stopbits=settings.stop_bits,
+            exclusive=True,
+            timeout=0,
+            write_timeout=0,
+        )
+    except (OSError, ValueError, termios.error) as error:
+        code = _errno_of(error)
+        raise LineError(code, f"{device}: {_REMEDIES.get(code) or _in_words(error)}") from None
+    with contextlib.suppress(OSError):
+        # The lock of `exclusive` binds only programs that ask for it; this binds all but root's.
+        fcntl.ioctl(port.fileno(), termios.TIOCEXCL)
+    return port
+
+
+_REMEDIES = {
+    errno.ENOENT: "no such device; is the adapter plugged in, is the overlay loaded?",
+    errno.ENODEV: "no such device; is the adapter plugged in, is the overlay loaded?",
+    errno.ENXIO: "no such device; is the adapter plugged in, is the overlay loaded?",
+    errno.EACCES: "permission denied; add the user that runs the bridge to the group dialout",
+    errno.EPERM: "permission denied; add the user that runs the bridge to the group dialout",
+    errno.EBUSY: "in use by another program; stop it (a getty or a modem manager, often)",
+    errno.EAGAIN: "in use by another program; stop it (a getty or a modem manager, often)",
+    errno.ENOTTY: "not a serial port",
+    errno.EISDIR: "not a serial port",
+}
+
+
+def _errno_of(error: Exception) -> int | None:
+    """Find the code: pyserial hides it in its text or in the error that it handled."""
+    seen: BaseException | None = error
+    while seen is not None:
+        for code in (getattr(seen, "errno", None), *seen.args[:1]):
+            if isinstance(code, int):
+                return code
+        seen = seen.__cause__ or seen.__context__
+    return None
+
+
+def _in_words(error: Exception | None) -> str:
+    if error is None:
+        return "closed"
+    code = _errno_of(error)
+    if code in (errno.EIO, errno.ENXIO, errno.ENODEV):
+        return "unplugged or hung up"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return str(error)
+
+
+def _in_thread(loop: asyncio.AbstractEventLoop, work: Callable[[], Any]) -> asyncio.Future[Any]:
+    """Run `work` in a daemon thread: one that blocks for ever must not keep the program from ending."""
+    future: asyncio.Future[Any] = loop.create_future()
+
+    def settle(result: Any, error: Exception | None) -> None:
+        if future.cancelled():
+            return
+        if error is not None:
+            future.set_exception(error)
+        else:
+            future.set_result(result)
+
+    def run() -> None:
+        result, error = None, None
+        try:
+            result = work()
+        except Exception as caught:
+            error = caught
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            loop.call_soon_threadsafe(settle, result, error)
+
+    threading.Thread(target=run, daemon=True, name="serial port").start()
+    return future

@@ -1,0 +1,283 @@
+"""The TCP outstation server: who may connect to which outstations, and whose session it is.
+
+Rules (PRODUCT.md, "The TCP outstation server"):
+  1. Outstations whose filters are equal share one session and are told apart by destination link address.
+     Filters that are not equal must not overlap. So a peer belongs to one group of outstations, or to none.
+  2. One session a group. A newer connection ends the older one first: `disconnected`, then `connected`.
+  3. Nothing that a peer or a listener does stops the server or another session.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+from collections import Counter
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Protocol
+
+from bridge.endpoints.address_filter import AddressFilter
+from bridge.endpoints.endpoint import Endpoint
+from bridge.endpoints.events import note, warn
+from bridge.endpoints.tcp_session import SessionEnd, SessionLimits, TcpSession
+from bridge.errors import BindError, ConflictError
+from bridge.link.frame import Frame
+from bridge.link.framer import LinkErrorMode
+from bridge.routing.drop import Drop
+from bridge.routing.router import Routable, route
+
+_BACKLOG = 64
+
+
+class ConnectionState(Enum):
+    """Whether an outstation has a master."""
+
+    CONNECTED = "connected"
+    DISCONNECTED = "disconnected"
+
+
+class ConnectionStateListener(Protocol):
+    """Hears when a master that matches the outstation's filter comes and goes."""
+
+    def connection_state_changed(self, state: ConnectionState, peer: str) -> None:
+        """Take note; `peer` is "address:port". What is raised here is logged and goes no further."""
+
+
+class ServedOutstation(Routable, Protocol):
+    """What the server needs of an outstation, bridged or local."""
+
+    @property
+    def name(self) -> str:
+        """The name in logs and errors."""
+
+    @property
+    def link_address(self) -> int:
+        """The link address, unique among the outstations that share a session."""
+
+    def session_started(self, session: TcpSession) -> None:
+        """A master is there: begin with clean buffers."""
+
+    def receive(self, session: TcpSession, frame: Frame, now: float) -> None:
+        """Take a master's frame."""
+
+    def session_ended(self, session: TcpSession) -> None:
+        """The master is gone: forget what was for it."""
+
+
+@dataclass(slots=True)
+class _Group:
+    """The outstations with one filter, and the session that they share."""
+
+    address_filter: AddressFilter
+    members: dict[int, ServedOutstation] = field(default_factory=dict)
+    listeners: list[tuple[ServedOutstation, ConnectionStateListener]] = field(default_factory=list)
+    session: TcpSession | None = None
+
+    @property
+    def names(self) -> str:
+        return ",".join(member.name for member in self.members.values())
+
+
+class TcpServer:
+    """Listens for masters and hands each one's frames to its outstations.
+
+    `TcpServer(mode, "10.0.0.1:20000")` raises `EndpointError` for a malformed endpoint and does not bind.
+    Then `add_outstation` for each outstation, then `await bind()`. It runs in the event loop that ran `bind`.
+    """
+
+    def __init__(
+        self,
+        link_error_mode: LinkErrorMode,
+        endpoint: str,
+        *,
+        name: str = "",
+        limits: SessionLimits | None = None,
+    ) -> None:
+        self._mode = link_error_mode
+        self._endpoint = Endpoint.parse(endpoint)
+        self._limits = limits or SessionLimits()
+        self._groups: list[_Group] = []
+        self._group_of: dict[TcpSession, _Group] = {}
+        self._listening: asyncio.Server | None = None
+        self.name = name or endpoint
+        self.session_ends: Counter[SessionEnd] = Counter()
+        self.drops: Counter[Drop] = Counter()
+        self.listener_errors = 0
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """Where the server listens; after `bind` with the port that the system chose for port 0."""
+        return self._endpoint
+
+    @property
+    def link_error_mode(self) -> LinkErrorMode:
+        """What a malformed frame does to a session."""
+        return self._mode
+
+    @property
+    def sessions(self) -> tuple[TcpSession, ...]:
+        """The sessions open now."""
+        return tuple(self._group_of)
+
+    def session_of(self, outstation: ServedOutstation) -> TcpSession | None:
+        """Return the session that the outstation's master has now."""
+        for group in self._groups:
+            if outstation in group.members.values():
+                return group.session
+        return None
+
+    def add_outstation(
+        self,
+        outstation: ServedOutstation,
+        listener: ConnectionStateListener,
+        address_filter: AddressFilter,
+    ) -> None:
+        """Serve an outstation to the masters that the filter accepts. To be called before `bind`.
+
+        Raises `ConflictError`, naming both outstations, when the filter overlaps another one without being
+        equal to it, or when two outstations of one filter have one link address.
+        """
+        if self._listening is not None:
+            raise ConflictError(f"{outstation.name}: the server listens already; add outstations before bind")
+        group = None
+        for other in self._groups:
+            if other.address_filter == address_filter:
+                group = other
+            elif other.address_filter.overlaps(address_filter):
+                raise ConflictError(
+                    f"{outstation.name} and {other.names}: a master could match both {address_filter} and "
+                    f"{other.address_filter}; make the filters equal, to share a session, or separate them"
+                )
+        if group is None:
+            group = _Group(address_filter)
+            self._groups.append(group)
+        clash = group.members.get(outstation.link_address)
+        if clash is not None:
+            raise ConflictError(
+                f"{outstation.name} and {clash.name}: one session reaches both at link address "
+                f"{outstation.link_address}; give them different addresses or different filters"
+            )
+        group.members[outstation.link_address] = outstation
+        group.listeners.append((outstation, listener))
+
+    async def bind(self) -> None:
+        """Start to listen. Raises `BindError` with the operating system's reason."""
+        loop = asyncio.get_running_loop()
+        sock = _listening_socket(self._endpoint)
+        self._listening = await loop.create_server(
+            lambda: TcpSession(self, self._mode, self._limits, loop), sock=sock, backlog=_BACKLOG
+        )
+        self._endpoint = Endpoint(self._endpoint.host, sock.getsockname()[1])
+        note("listening", server=self.name, endpoint=str(self._endpoint), mode=self._mode.value)
+
+    def stop_listening(self) -> None:
+        """Accept no more masters; the sessions go on."""
+        if self._listening is not None:
+            self._listening.close()
+            self._listening = None
+
+    async def close(self, *, drain_s: float = 0.5) -> None:
+        """Stop listening and end every session; what is being sent has `drain_s` seconds to get out."""
+        self.stop_listening()
+        sessions = self.sessions
+        for session in sessions:
+            session.end(SessionEnd.SERVER_CLOSED, drain=True)
+        if sessions:
+            await asyncio.wait(
+                [asyncio.create_task(session.wait_closed()) for session in sessions], timeout=drain_s
+            )
+        for session in sessions:
+            session.abort()
+            await session.wait_closed()
+
+    # SessionUser
+
+    def session_started(self, session: TcpSession) -> None:
+        """Find the peer's group, end that group's older session, and tell everybody."""
+        group = next((g for g in self._groups if g.address_filter.matches(session.peer_address)), None)
+        if group is None:
+            session.end(SessionEnd.NOT_WANTED)
+            return
+        if group.session is not None:
+            group.session.end(SessionEnd.PRE_EMPTED)
+        group.session = session
+        self._group_of[session] = group
+        note("master connected", outstation=group.names, peer=session.peer, server=self.name)
+        for member in group.members.values():
+            member.session_started(session)
+        self._tell(group, ConnectionState.CONNECTED, session.peer)
+
+    def frame_received(self, session: TcpSession, frame: Frame, now: float) -> None:
+        """Route a master's frame."""
+        group = self._group_of.get(session)
+        if group is None:
+            return
+        destinations = route(frame, group.members)
+        if isinstance(destinations, Drop):
+            session.drops[destinations] += 1
+            self.drops[destinations] += 1
+            note(
+                "frame dropped",
+                level=logging.DEBUG,
+                peer=session.peer,
+                reason=destinations.value,
+                destination=frame.destination,
+                source=frame.source,
+            )
+            return
+        for outstation in destinations:
+            outstation.receive(session, frame, now)
+
+    def session_ended(self, session: TcpSession, reason: SessionEnd) -> None:
+        """Count the end; if the session had outstations, take them back and tell everybody."""
+        self.session_ends[reason] += 1
+        group = self._group_of.pop(session, None)
+        if group is None:
+            warn("connection refused", peer=session.peer, server=self.name, reason=reason.value)
+            return
+        group.session = None
+        note(
+            "master disconnected",
+            outstation=group.names,
+            peer=session.peer,
+            server=self.name,
+            reason=reason.value,
+        )
+        for member in group.members.values():
+            member.session_ended(session)
+        self._tell(group, ConnectionState.DISCONNECTED, session.peer)
+
+    def _tell(self, group: _Group, state: ConnectionState, peer: str) -> None:
+        for outstation, listener in group.listeners:
+            try:
+                listener.connection_state_changed(state, peer)
+            except Exception as error:
+                self.listener_errors += 1
+                warn("listener failed", outstation=outstation.name, state=state.value, error=repr(error))
+
+
+def _listening_socket(endpoint: Endpoint) -> socket.socket:
+    host = str(endpoint.host)
+    family = socket.AF_INET6 if endpoint.host.version == 6 else socket.AF_INET
+    try:
+        sock = socket.socket(family, socket.SOCK_STREAM)
+    except OSError as error:
+        raise BindError(
+            error.errno, f"cannot listen on {endpoint}: {os.strerror(error.errno or 0)}"
+        ) from None
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            # [::] takes IPv4 masters too, as IPv4-mapped addresses.
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        sock.bind((host, endpoint.port))
+        sock.listen(_BACKLOG)
+    except OSError as error:
+        sock.close()
+        raise BindError(
+            error.errno, f"cannot listen on {endpoint}: {os.strerror(error.errno or 0)}"
+        ) from None
+    sock.setblocking(False)
+    return sock

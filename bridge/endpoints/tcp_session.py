@@ -1,0 +1,242 @@
+"""One accepted TCP connection of a master: octets to frames, frames to octets, and how it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import socket
+from collections import Counter
+from collections.abc import Hashable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol, cast
+
+from bridge.endpoints.timer import Timer
+from bridge.link.frame import Frame
+from bridge.link.framer import LinkErrorMode, LinkFramer
+from bridge.routing.drop import Drop
+
+_READ_OCTETS = 2048
+"""One read brings at most as many frames as a line's queue takes after it asked to stop reading."""
+_KEEPALIVE_PROBES = 3
+
+
+class SessionEnd(StrEnum):
+    """Why a session ended."""
+
+    PEER_CLOSED = "peer_closed"
+    PEER_RESET = "peer_reset"
+    PEER_VANISHED = "peer_vanished"
+    """Keepalive or TCP_USER_TIMEOUT found nobody there."""
+    PRE_EMPTED = "pre_empted"
+    LINK_ERROR = "link_error"
+    """A malformed frame in CLOSE mode."""
+    SEND_STALLED = "send_stalled"
+    """The master does not read."""
+    NOT_WANTED = "not_wanted"
+    """The peer matched no outstation's filter."""
+    SERVER_CLOSED = "server_closed"
+    LINE_DOWN = "line_down"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionLimits:
+    """What a session may take before it is ended."""
+
+    half_open_timeout_s: int = 15
+    """A peer that vanished is gone within this; 4 or more."""
+    send_stall_s: float = 5.0
+    """How long the peer may leave octets unread."""
+    send_queue_octets: int = 64 * 1024
+    frame_timeout_s: float = 1.0
+
+
+class SessionUser(Protocol):
+    """What a session tells its server."""
+
+    def session_started(self, session: TcpSession) -> None:
+        """The connection is up; `session.peer` is known. The server closes it if nobody wants it."""
+
+    def frame_received(self, session: TcpSession, frame: Frame, now: float) -> None:
+        """A whole, valid frame came."""
+
+    def session_ended(self, session: TcpSession, reason: SessionEnd) -> None:
+        """The session is over: once, and before any successor is told that it began."""
+
+
+class TcpSession(asyncio.BufferedProtocol):
+    """A master's connection. `counters` and `drops` outlive the connection."""
+
+    def __init__(
+        self,
+        user: SessionUser,
+        mode: LinkErrorMode,
+        limits: SessionLimits,
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
+        self._user = user
+        self._limits = limits
+        self._loop = loop
+        self._framer = LinkFramer(mode, frame_timeout_s=limits.frame_timeout_s)
+        self._frame_timer = Timer(loop, self._on_frame_timeout)
+        self._stall_timer = Timer(loop, lambda: self.end(SessionEnd.SEND_STALLED))
+        self._transport: asyncio.Transport | None = None
+        self._buffer = bytearray(_READ_OCTETS)
+        self._view = memoryview(self._buffer)
+        self._holders: set[Hashable] = set()
+        self._closed = asyncio.Event()
+        self._reason: SessionEnd | None = None
+        self.peer = ""
+        self.peer_address = ""
+        self.frames_sent = 0
+        self.drops: Counter[Drop] = Counter()
+        self.counters = self._framer.counters
+
+    def __str__(self) -> str:
+        return self.peer
+
+    @property
+    def is_open(self) -> bool:
+        """Whether frames can still be sent."""
+        return self._reason is None and self._transport is not None
+
+    async def wait_closed(self) -> None:
+        """Wait until the connection is gone, after `end` with `drain` when the last of it was sent."""
+        await self._closed.wait()
+
+    def send(self, octets: bytes) -> bool:
+        """Send one frame, in one segment if the peer reads; tell whether the session is still there."""
+        transport = self._transport
+        if transport is None or self._reason is not None:
+            return False
+        transport.write(octets)
+        self.frames_sent += 1
+        if transport.get_write_buffer_size() > self._limits.send_queue_octets:
+            self.end(SessionEnd.SEND_STALLED)
+            return False
+        return True
+
+    def end(self, reason: SessionEnd, *, drain: bool = False) -> None:
+        """End the session now; with `drain`, what is being sent goes out first. Harmless when repeated."""
+        if self._reason is not None:
+            return
+        self._reason = reason
+        self._frame_timer.cancel()
+        self._stall_timer.cancel()
+        self._framer.reset()
+        transport = self._transport
+        if transport is not None:
+            if drain:
+                transport.close()
+            else:
+                transport.abort()
+        self._user.session_ended(self, reason)
+
+    def abort(self) -> None:
+        """Let go of the connection at once, also of what `end` left draining."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    def hold(self, holder: Hashable) -> None:
+        """Stop reading from the peer until `holder`, and all others, `release`."""
+        if not self._holders and self.is_open:
+            assert self._transport is not None
+            self._transport.pause_reading()
+        self._holders.add(holder)
+
+    def release(self, holder: Hashable) -> None:
+        """Take back a `hold`."""
+        self._holders.discard(holder)
+        if not self._holders and self.is_open:
+            assert self._transport is not None
+            self._transport.resume_reading()
+
+    # asyncio.BufferedProtocol
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Tune the socket and report the session."""
+        self._transport = cast(asyncio.Transport, transport)
+        peername = transport.get_extra_info("peername")
+        if peername is None:
+            # It was closed between its arrival and now.
+            self._reason = SessionEnd.PEER_CLOSED
+            self._transport.abort()
+            return
+        self.peer_address = peername[0]
+        self.peer = f"[{peername[0]}]:{peername[1]}" if ":" in peername[0] else f"{peername[0]}:{peername[1]}"
+        self._transport.set_write_buffer_limits(high=0)
+        try:
+            _tune(transport.get_extra_info("socket"), self._limits.half_open_timeout_s)
+        except OSError:
+            # Gone already: connection_lost says so.
+            pass
+        self._user.session_started(self)
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """Lend the read buffer to the event loop."""
+        return self._view
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Take what was read."""
+        if self._reason is None:
+            now = self._loop.time()
+            self._pass_on(self._framer.receive(bytes(self._view[:nbytes]), now), now)
+
+    def eof_received(self) -> bool:
+        """Close both ways: a master that will not ask any more has no use for answers."""
+        return False
+
+    def pause_writing(self) -> None:
+        """The peer's window is full: from here on it has `send_stall_s`."""
+        self._stall_timer.set(self._loop.time() + self._limits.send_stall_s)
+
+    def resume_writing(self) -> None:
+        """Everything was taken."""
+        self._stall_timer.set(None)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Report the end, unless it was ours."""
+        self.end(_reason_of(exc))
+        self._transport = None
+        self._closed.set()
+
+    def _on_frame_timeout(self) -> None:
+        now = self._loop.time()
+        self._pass_on(self._framer.on_deadline(now), now)
+
+    def _pass_on(self, frames: list[Frame], now: float) -> None:
+        for frame in frames:
+            self._user.frame_received(self, frame, now)
+            if self._reason is not None:
+                return
+        if self._framer.failure is not None:
+            self.end(SessionEnd.LINK_ERROR)
+            return
+        self._frame_timer.set(self._framer.next_deadline())
+
+
+def _tune(sock: socket.socket, half_open_timeout_s: int) -> None:
+    """Send frames at once, and find out about a vanished peer in time.
+
+    Keepalive watches an idle connection, TCP_USER_TIMEOUT one with octets under way.
+    """
+    idle_s = max(1, half_open_timeout_s // 3)
+    interval_s = max(1, (half_open_timeout_s - idle_s) // (_KEEPALIVE_PROBES + 1))
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, idle_s)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, interval_s)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, _KEEPALIVE_PROBES)
+    user_timeout_ms = (idle_s + interval_s * _KEEPALIVE_PROBES) * 1000
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, user_timeout_ms)
+
+
+_VANISHED = frozenset({errno.ETIMEDOUT, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ENETDOWN})
+
+
+def _reason_of(exc: Exception | None) -> SessionEnd:
+    if exc is None:
+        return SessionEnd.PEER_CLOSED
+    if isinstance(exc, OSError) and exc.errno in _VANISHED:
+        return SessionEnd.PEER_VANISHED
+    return SessionEnd.PEER_RESET

@@ -1,0 +1,46 @@
+"""One event loop timer for everything that waits in a sans-I/O core."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+
+class Timer:
+    """Calls back no earlier than the deadline set last.
+
+    A later deadline does not touch the loop's timer, which fires early and is set again: moving a deadline
+    with every frame then costs nothing. The core must take early calls, as the house rules demand.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, callback: Callable[[], None]) -> None:
+        self._loop = loop
+        self._callback = callback
+        self._deadline: float | None = None
+        self._handle: asyncio.TimerHandle | None = None
+
+    def set(self, deadline: float | None) -> None:
+        """Arm for `deadline`, in the loop's time; None disarms."""
+        self._deadline = deadline
+        if deadline is None or (self._handle is not None and self._handle.when() <= deadline):
+            return
+        if self._handle is not None:
+            self._handle.cancel()
+        self._handle = self._loop.call_at(deadline, self._fire)
+
+    def cancel(self) -> None:
+        """Disarm and let go of the loop's timer."""
+        self._deadline = None
+        if self._handle is not None:
+            self._handle.cancel()
+            self._handle = None
+
+    def _fire(self) -> None:
+        self._handle = None
+        if self._deadline is None:
+            return
+        if self._loop.time() < self._deadline:
+            self.set(self._deadline)
+            return
+        self._deadline = None
+        self._callback()

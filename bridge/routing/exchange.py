@@ -1,0 +1,154 @@
+"""One exchange on the line: from a master's frame to the last frame that it causes.
+
+Rules:
+  1. What a master's frame awaits is in OPENINGS; what then moves it on is in TRANSITIONS.
+  2. A stimulus without a transition does not belong to the exchange and leaves it as it is.
+  3. A master's frame that the link layer must acknowledge leaves at least that to wait for.
+  4. A response belongs to it only from the outstation asked, to the master that asked, and with the
+     application sequence asked for; the fragments after the first count on from there, modulo 16.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from bridge.link.frame import Frame
+from bridge.routing.stimulus import Reading, Stimulus
+
+S = Stimulus
+_SEQUENCES = 16
+
+
+class Awaits(Enum):
+    """What the exchange on the wire waits for."""
+
+    NOTHING = auto()
+    LINK_ANSWER = auto()
+    RESPONSE = auto()
+    SEGMENTS = auto()
+    """The rest of the request, from the master."""
+    CONFIRM = auto()
+    """The master's confirm of the last fragment."""
+    CONFIRM_AND_MORE = auto()
+    """The master's confirm of a fragment after which the outstation sends the next."""
+
+
+OPENINGS: dict[Stimulus, Awaits] = {
+    S.LINK_SERVICE: Awaits.LINK_ANSWER,
+    S.REQUEST: Awaits.SEGMENTS,
+    S.WHOLE_REQUEST: Awaits.RESPONSE,
+    S.UNANSWERED: Awaits.NOTHING,
+    S.CONFIRM: Awaits.NOTHING,
+    S.UNSOLICITED_CONFIRM: Awaits.NOTHING,
+    S.SEGMENT: Awaits.NOTHING,
+    S.LAST_SEGMENT: Awaits.NOTHING,
+    S.LAST_SEGMENT_UNANSWERED: Awaits.NOTHING,
+    S.LINK_REPLY: Awaits.NOTHING,
+}
+
+_STAYS_DURING_RESPONSE = {
+    S.LINK_ANSWER: Awaits.RESPONSE,
+    S.LINK_REPLY: Awaits.RESPONSE,
+    S.UNSOLICITED_CONFIRM: Awaits.RESPONSE,
+    S.PART: Awaits.RESPONSE,
+}
+
+TRANSITIONS: dict[Awaits, dict[Stimulus, Awaits]] = {
+    Awaits.NOTHING: {},
+    Awaits.LINK_ANSWER: {
+        S.LINK_ANSWER: Awaits.NOTHING,
+        S.LINK_REPLY: Awaits.LINK_ANSWER,
+        S.UNSOLICITED_CONFIRM: Awaits.LINK_ANSWER,
+    },
+    Awaits.SEGMENTS: {
+        S.SEGMENT: Awaits.SEGMENTS,
+        S.LAST_SEGMENT: Awaits.RESPONSE,
+        S.LAST_SEGMENT_UNANSWERED: Awaits.NOTHING,
+        S.LINK_ANSWER: Awaits.SEGMENTS,
+        S.LINK_REPLY: Awaits.SEGMENTS,
+        S.UNSOLICITED_CONFIRM: Awaits.SEGMENTS,
+    },
+    Awaits.RESPONSE: {
+        **_STAYS_DURING_RESPONSE,
+        S.LAST_FRAGMENT: Awaits.NOTHING,
+        S.LAST_FRAGMENT_CON: Awaits.CONFIRM,
+        S.FRAGMENT: Awaits.RESPONSE,
+        S.FRAGMENT_CON: Awaits.CONFIRM_AND_MORE,
+    },
+    Awaits.CONFIRM: {
+        S.CONFIRM: Awaits.NOTHING,
+        S.LINK_ANSWER: Awaits.CONFIRM,
+        S.LINK_REPLY: Awaits.CONFIRM,
+        S.UNSOLICITED_CONFIRM: Awaits.CONFIRM,
+    },
+    Awaits.CONFIRM_AND_MORE: {
+        S.CONFIRM: Awaits.RESPONSE,
+        S.LINK_ANSWER: Awaits.CONFIRM_AND_MORE,
+        S.LINK_REPLY: Awaits.CONFIRM_AND_MORE,
+        S.UNSOLICITED_CONFIRM: Awaits.CONFIRM_AND_MORE,
+    },
+}
+
+
+def awaited_after(reading: Reading, awaits: Awaits) -> Awaits:
+    """Apply rule 3 to what the tables say."""
+    if awaits is Awaits.NOTHING and reading.asks_link_answer:
+        return Awaits.LINK_ANSWER
+    return awaits
+
+
+_ENDS_OF_FRAGMENTS = frozenset({S.LAST_FRAGMENT, S.LAST_FRAGMENT_CON, S.FRAGMENT, S.FRAGMENT_CON})
+
+
+class Outcome(Enum):
+    """How an exchange ended."""
+
+    ANSWERED = "answered"
+    UNANSWERED = "unanswered"
+    """Nothing was to be answered."""
+    TIMED_OUT = "timed_out"
+    SUPERSEDED = "superseded"
+    """Its master asked anew before the answer came."""
+    LINE_DOWN = "line_down"
+
+
+@dataclass(slots=True, eq=False)
+class Exchange:
+    """The exchange that holds the line. `session` becomes None when its session ends before it does."""
+
+    session: Hashable | None
+    address: int
+    """Link address of the outstation asked, as the configuration has it."""
+    request: Frame
+    awaits: Awaits
+    sequence: int | None
+    started_s: float
+    deadline_s: float
+    is_answered: bool = False
+
+    def is_with(self, session: Hashable, address: int) -> bool:
+        """Whether a frame between this session and this outstation can be part of the exchange."""
+        return self.session is session and self.address == address
+
+    def advance(self, reading: Reading) -> bool:
+        """Move on if the stimulus belongs here; tell whether it did."""
+        following = TRANSITIONS[self.awaits].get(reading.stimulus)
+        if following is None:
+            return False
+        self.awaits = awaited_after(reading, following)
+        return True
+
+    def accepts_answer(self, frame: Frame, reading: Reading) -> bool:
+        """Take a frame of an outstation into the exchange, or refuse it unchanged (rule 4)."""
+        if frame.source != self.address or frame.destination != self.request.source:
+            return False
+        if reading.starts_fragment and self.sequence is not None and reading.sequence != self.sequence:
+            return False
+        if not self.advance(reading):
+            return False
+        self.is_answered = True
+        if reading.stimulus in _ENDS_OF_FRAGMENTS and self.sequence is not None:
+            self.sequence = (self.sequence + 1) % _SEQUENCES
+        return True

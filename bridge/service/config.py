@@ -1,0 +1,197 @@
+"""The configuration file: TOML in, frozen dataclasses out, or every problem of the file at once.
+
+The keys and the reading of sections are in `bridge.service.keys`, what concerns several keys in
+`bridge.service.physics`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final, Literal, Protocol, TypeVar
+
+from bridge.endpoints.address_filter import AddressFilter
+from bridge.endpoints.endpoint import Endpoint
+from bridge.errors import ConfigurationError
+from bridge.link.framer import LinkErrorMode
+from bridge.service import physics
+from bridge.service.keys import FILE_KEYS, SERVICE_KEYS, read_document
+from bridge.service.schema import Report, read_row
+
+_NO_LEDS: Final[Mapping[str, int]] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceConfig:
+    """The program itself: where it tells its status, what it logs, and which GPIO driver it uses."""
+
+    status_socket: str
+    log_level: Literal["debug", "info", "warning", "error"]
+    log_format: Literal["text", "json"]
+    gpio: Literal["auto", "mock", "none"]
+
+
+@dataclass(frozen=True, slots=True)
+class ServerConfig:
+    """One TCP port that masters connect to."""
+
+    name: str
+    listen: Endpoint
+    link_error_mode: LinkErrorMode
+    half_open_timeout_s: int
+    send_stall_s: float
+    frame_timeout_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class LineConfig:
+    """One serial port and its settings."""
+
+    name: str
+    device: str
+    baud: int
+    parity: Literal["none", "even", "odd"]
+    stop_bits: int
+    response_timeout_s: float
+    frame_timeout_s: float
+    request_ttl_s: float
+
+    @property
+    def parity_bits(self) -> int:
+        """The bits that parity adds to an octet: 0 or 1."""
+        return physics.PARITY_BITS[self.parity]
+
+    @property
+    def framing(self) -> str:
+        """Data bits, parity and stop bits in short: "8N1"."""
+        return f"8{self.parity[0].upper()}{self.stop_bits}"
+
+
+@dataclass(frozen=True, slots=True)
+class LedConfig:
+    """One LED that the file adds to those of the board, or overrides; `pin` is a BCM GPIO number."""
+
+    name: str
+    pin: int
+    active_low: bool
+
+
+@dataclass(frozen=True, slots=True)
+class OutstationConfig:
+    """One RTU: who may reach it, through which server, on which line and under which link address."""
+
+    name: str
+    server: str
+    masters: AddressFilter
+    line: str
+    link_address: int
+    led: str | None
+    enabled: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """A whole file that is right. Mappings are by name, in the order of the file.
+
+    Every name in an outstation exists, except that its LED may be one of the board's and not in `leds`.
+    `warnings` are whole lines about what is possible and probably not meant.
+    """
+
+    source_name: str
+    service: ServiceConfig
+    servers: Mapping[str, ServerConfig]
+    lines: Mapping[str, LineConfig]
+    leds: Mapping[str, LedConfig]
+    outstations: tuple[OutstationConfig, ...]
+    warnings: tuple[str, ...]
+
+
+def load(path: str | os.PathLike[str], board_leds: Mapping[str, int] = _NO_LEDS) -> Configuration:
+    """Read a configuration file. `board_leds` are the pins of the board's own LEDs by name.
+
+    Raises `ConfigurationError` with every problem of the file, also when it cannot be read at all.
+    """
+    source_name = os.fspath(path)
+    return parse(_read_text(Path(path), source_name), source_name, board_leds)
+
+
+def parse(text: str, source_name: str, board_leds: Mapping[str, int] = _NO_LEDS) -> Configuration:
+    """Read a configuration from TOML text; `source_name` stands before each problem.
+
+    Raises `ConfigurationError` with every problem of the text.
+    """
+    report = Report(source_name)
+    file = read_row(_read_toml(text, source_name), FILE_KEYS, "", report)
+    service = read_row(file.get("service") or {}, SERVICE_KEYS, "service", report)
+    document = read_document(file, board_leds, report)
+    physics.check(document, board_leds, report)
+    if report.problems:
+        raise ConfigurationError(report.problems)
+    warnings = Report(source_name)
+    physics.warn(document, warnings)
+    return Configuration(
+        source_name=source_name,
+        service=ServiceConfig(**service.values),
+        servers=_by_name(ServerConfig(name=row.name, **row.values) for row in document.servers),
+        lines=_by_name(LineConfig(name=row.name, **row.values) for row in document.lines),
+        leds=_by_name(LedConfig(name=row.name, **row.values) for row in document.leds),
+        outstations=tuple(OutstationConfig(**row.values) for row in document.outstations),
+        warnings=tuple(warnings.problems),
+    )
+
+
+class _Named(Protocol):
+    @property
+    def name(self) -> str: ...
+
+
+_N = TypeVar("_N", bound=_Named)
+
+
+def _by_name(items: Iterable[_N]) -> Mapping[str, _N]:
+    return MappingProxyType({item.name: item for item in items})
+
+
+_READ_PROBLEMS: Final[tuple[tuple[type[OSError], str], ...]] = (
+    (FileNotFoundError, "there is no such file; name one that exists"),
+    (IsADirectoryError, "is a directory; name a file in it"),
+    (PermissionError, "may not be read by this user; give it the permission, or run as another user"),
+)
+
+
+def _read_text(path: Path, source_name: str) -> str:
+    try:
+        octets = path.read_bytes()
+    except OSError as error:
+        unusual = f"cannot be read: {error.strerror}; name a readable file"
+        problem = next((text for kind, text in _READ_PROBLEMS if isinstance(error, kind)), unusual)
+        raise ConfigurationError([f"{source_name}: {problem}"]) from None
+    try:
+        # Windows editors put a byte order mark in front; the file lies on the card's FAT partition.
+        return octets.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = octets.count(b"\n", 0, error.start) + 1
+        problem = f"octet 0x{octets[error.start]:02X} is not UTF-8 text; save the file as UTF-8"
+        raise ConfigurationError([f"{source_name}:{line}: {problem}"]) from None
+
+
+def _read_toml(text: str, source_name: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except RecursionError:
+        raise ConfigurationError([f"{source_name}: is nested too deep; write tables of depth two"]) from None
+    # Not only TOMLDecodeError: a number of thousands of digits raises a plain ValueError.
+    except ValueError as error:
+        reason = str(error)
+    place = re.search(r" \(at (?:line (\d+), column (\d+)|end of document)\)$", reason)
+    if place is None:
+        raise ConfigurationError([f"{source_name}: {reason}; write TOML"])
+    line = place[1] or len(text.splitlines())
+    column = f" in column {place[2]}" if place[2] else " at the end of the file"
+    remedy = 'write one key = value a line, with "quotes" around text'
+    raise ConfigurationError([f"{source_name}:{line}: {reason[: place.start()]}{column}; {remedy}"])

@@ -1,0 +1,270 @@
+"""Every key of the configuration file: its type, example, range and default; and the reading of sections."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from bridge.endpoints.address_filter import AddressFilter
+from bridge.endpoints.endpoint import Endpoint
+from bridge.link.address import LAST_INDIVIDUAL, AddressKind, kind_of
+from bridge.link.framer import LinkErrorMode
+from bridge.routing.timing import default_frame_timeout_s, default_response_timeout_s
+from bridge.service.physics import PARITY_BITS, Document, line_format
+from bridge.service.schema import (
+    BOOLEAN,
+    INTEGER,
+    LEFT_OUT,
+    NUMBER,
+    STRING,
+    STRINGS,
+    TABLE,
+    TABLES,
+    Key,
+    RefusedError,
+    Report,
+    Row,
+    between,
+    kind_title,
+    milliseconds,
+    one_of,
+    read_row,
+    seconds,
+    shown,
+    strings,
+    under,
+)
+
+BAUD_RATES: Final = (
+    *(300, 600, 1200, 1800, 2400, 4800, 9600, 19200, 38400),
+    *(57600, 115200, 230400, 460800, 500000, 576000, 921600),
+)
+LOG_LEVELS: Final = ("debug", "info", "warning", "error")
+LOG_FORMATS: Final = ("text", "json")
+GPIO_DRIVERS: Final = ("auto", "mock", "none")
+_LAST_PIN = 27
+_LONGEST_SOCKET_PATH_OCTETS = 107
+_LONGEST_TIME_MS = 600_000
+
+
+def _name(value: str) -> str:
+    # Names stand in logs, in aligned tables and on command lines.
+    if re.fullmatch(r"[\w.-]+", value) is None:
+        right = re.sub(r"[^\w.-]+", "-", value).strip("-") or "bay1"
+        raise RefusedError(
+            f"{shown(value)} is no name: only letters, digits, '-', '_' and '.'; write {right!r}"
+        )
+    return value
+
+
+def _absolute_path(value: str) -> str:
+    if not value.startswith("/"):
+        raise RefusedError(f"{shown(value)} is no absolute path; write one that begins with '/'")
+    if not value.isprintable():
+        raise RefusedError(f"{shown(value)} has a control character; write a path without")
+    return value
+
+
+def _socket_path(value: str) -> str:
+    octets = len(_absolute_path(value).encode())
+    if octets > _LONGEST_SOCKET_PATH_OCTETS:
+        limit = _LONGEST_SOCKET_PATH_OCTETS
+        raise RefusedError(
+            f"is {octets} octets long, and the system allows {limit} for a socket; write a shorter path"
+        )
+    return value
+
+
+def _baud(value: int) -> int:
+    if value not in BAUD_RATES:
+        nearest = min(BAUD_RATES, key=lambda rate: abs(rate - value))
+        raise RefusedError(f"{shown(value)} is no standard rate; did you mean {nearest}?")
+    return value
+
+
+_ADDRESS_USES = {
+    AddressKind.RESERVED: "is reserved",
+    AddressKind.SELF: "is the self-address",
+    AddressKind.BROADCAST: "is a broadcast address",
+}
+
+
+def _link_address(value: int) -> int:
+    right = f"write 0 to {LAST_INDIVIDUAL}"
+    if not 0 <= value <= 0xFFFF:
+        raise RefusedError(f"{shown(value)} is out of range; {right}")
+    use = _ADDRESS_USES.get(kind_of(value))
+    if use is not None:
+        raise RefusedError(f"{value} (0x{value:04X}) {use} (IEEE 1815); {right}")
+    return value
+
+
+def _masters(value: list[object]) -> AddressFilter:
+    return AddressFilter.parse(strings(value))
+
+
+def _tables(value: list[object]) -> list[object]:
+    if not value:
+        raise RefusedError("is empty; write at least one [[outstation]]")
+    for number, element in enumerate(value, start=1):
+        if not isinstance(element, dict):
+            raise RefusedError(f"entry {number} is {kind_title(element)}; write [[outstation]] tables")
+    return value
+
+
+FILE_KEYS: Final[Mapping[str, Key]] = {
+    "service": Key(TABLE, "[service]", default={}),
+    "server": Key(TABLE, "[server.main]", default={}),
+    "line": Key(TABLE, "[line.bay1]", default={}),
+    "led": Key(TABLE, "[led.led1]", default={}),
+    "outstation": Key(TABLES, "[[outstation]]", _tables),
+}
+
+SERVICE_KEYS: Final[Mapping[str, Key]] = {
+    "status_socket": Key(
+        STRING,
+        'status_socket = "/run/rtu-bridge/status.sock"',
+        _socket_path,
+        default="/run/rtu-bridge/status.sock",
+    ),
+    "log_level": Key(STRING, 'log_level = "info"', one_of(LOG_LEVELS), default="info"),
+    "log_format": Key(STRING, 'log_format = "text"', one_of(LOG_FORMATS), default="text"),
+    "gpio": Key(STRING, 'gpio = "auto"', one_of(GPIO_DRIVERS), default="auto"),
+}
+
+_LINK_ERROR_MODES = {mode.value: mode for mode in LinkErrorMode}
+_link_error_mode = one_of(_LINK_ERROR_MODES)
+
+SERVER_KEYS: Final[Mapping[str, Key]] = {
+    "listen": Key(STRING, 'listen = "0.0.0.0:20000"', Endpoint.parse),
+    "link_error_mode": Key(
+        STRING,
+        'link_error_mode = "discard"',
+        lambda value: _LINK_ERROR_MODES[_link_error_mode(value)],
+        default=LinkErrorMode.DISCARD,
+    ),
+    "half_open_timeout_s": Key(INTEGER, "half_open_timeout_s = 15", between(4, 3600), default=15),
+    "send_stall_s": Key(NUMBER, "send_stall_s = 5.0", seconds(0.1, 600), default=5.0),
+    "frame_timeout_ms": Key(
+        INTEGER,
+        "frame_timeout_ms = 1000",
+        milliseconds(10, _LONGEST_TIME_MS),
+        default=1.0,
+        attribute="frame_timeout_s",
+    ),
+}
+
+LINE_KEYS: Final[Mapping[str, Key]] = {
+    "device": Key(STRING, 'device = "/dev/ttyAMA2"', _absolute_path),
+    "baud": Key(INTEGER, "baud = 9600", _baud),
+    "parity": Key(STRING, 'parity = "none"', one_of(PARITY_BITS), default="none"),
+    "stop_bits": Key(INTEGER, "stop_bits = 1", one_of((1, 2)), default=1),
+    "response_timeout_ms": Key(
+        INTEGER,
+        "response_timeout_ms = 1305",
+        milliseconds(1, _LONGEST_TIME_MS),
+        default=LEFT_OUT,
+        attribute="response_timeout_s",
+    ),
+    "frame_timeout_ms": Key(
+        INTEGER,
+        "frame_timeout_ms = 141",
+        milliseconds(1, _LONGEST_TIME_MS),
+        default=LEFT_OUT,
+        attribute="frame_timeout_s",
+    ),
+    "request_ttl_ms": Key(
+        INTEGER,
+        "request_ttl_ms = 10000",
+        milliseconds(1, _LONGEST_TIME_MS),
+        default=10.0,
+        attribute="request_ttl_s",
+    ),
+}
+
+LED_KEYS: Final[Mapping[str, Key]] = {
+    "pin": Key(INTEGER, "pin = 17", between(0, _LAST_PIN)),
+    "active_low": Key(BOOLEAN, "active_low = false", default=False),
+}
+
+OUTSTATION_KEYS: Final[Mapping[str, Key]] = {
+    "name": Key(STRING, 'name = "pole-12"', _name),
+    "server": Key(STRING, 'server = "main"'),
+    "masters": Key(STRINGS, 'masters = ["10.1.1.5"]', _masters),
+    "line": Key(STRING, 'line = "bay1"'),
+    "link_address": Key(INTEGER, "link_address = 12", _link_address),
+    "led": Key(STRING, 'led = "led1"', default=None),
+    "enabled": Key(BOOLEAN, "enabled = true", default=True),
+}
+
+
+def read_document(file: Row, board_leds: Iterable[str], report: Report) -> Document:
+    """Read the sections of a file whose own keys were read already."""
+    servers = _read_named(file, "server", SERVER_KEYS, report)
+    lines = _read_named(file, "line", LINE_KEYS, report)
+    leds = _read_named(file, "led", LED_KEYS, report)
+    for row in lines or ():
+        _add_line_defaults(row, file.values["line"][row.name])
+    return Document(
+        servers=servers or (),
+        lines=lines or (),
+        leds=leds or (),
+        outstations=_read_outstations(file, report),
+        known={
+            "server": _names(servers),
+            "line": _names(lines),
+            "led": _names(leds, board_leds),
+        },
+    )
+
+
+def _read_named(file: Row, section: str, keys: Mapping[str, Key], report: Report) -> list[Row] | None:
+    """Read the tables under [section]; None when not every name under it is a table."""
+    tables = file.get(section)
+    if tables is None:
+        return None
+    for name, table in tables.items():
+        if not isinstance(table, dict):
+            report.add(
+                under(section, name),
+                f"{shown(table)} is {kind_title(table)}; "
+                f"keys stand under a name, such as {FILE_KEYS[section].example}",
+            )
+            return None
+    return [_read_one(name, table, section, keys, report) for name, table in tables.items()]
+
+
+def _read_one(
+    name: str, table: Mapping[str, Any], section: str, keys: Mapping[str, Key], report: Report
+) -> Row:
+    path = under(section, name)
+    try:
+        _name(name)
+    except RefusedError as refusal:
+        report.add(path, str(refusal))
+    return read_row(table, keys, path, report, name)
+
+
+def _add_line_defaults(row: Row, table: Mapping[str, object]) -> None:
+    settings = line_format(row)
+    if settings is None:
+        return
+    defaults = {"response_timeout": default_response_timeout_s, "frame_timeout": default_frame_timeout_s}
+    for label, default in defaults.items():
+        if f"{label}_ms" not in table:
+            row.values[f"{label}_s"] = default(**settings)
+
+
+def _read_outstations(file: Row, report: Report) -> list[Row]:
+    rows = []
+    for number, table in enumerate(file.get("outstation") or (), start=1):
+        name = table.get("name")
+        label = name if isinstance(name, str) and name else f"#{number}"
+        path = f"outstation.#{number}" if label != name else under("outstation", name)
+        rows.append(read_row(table, OUTSTATION_KEYS, path, report, label))
+    return rows
+
+
+def _names(rows: Iterable[Row] | None, others: Iterable[str] = ()) -> frozenset[str] | None:
+    return None if rows is None else frozenset((*(row.name for row in rows), *others))

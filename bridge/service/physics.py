@@ -1,0 +1,255 @@
+"""What no single key can tell: references, clashes and times that cannot work, over the rows of a whole file.
+
+Every check looks at values that were right by themselves (`Row` holds no others), and the references are
+checked first and dropped when wrong, so nothing is reported that follows from something reported before.
+A disabled outstation is checked like the others: enabling it must not break a file that was right.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any, Final, NamedTuple, TypedDict
+
+from bridge.endpoints.address_filter import AddressFilter
+from bridge.endpoints.endpoint import Endpoint
+from bridge.routing.timing import (
+    LONGEST_FRAME,
+    default_frame_timeout_s,
+    default_response_timeout_s,
+    frame_time_s,
+    octet_time_s,
+)
+from bridge.service.schema import Report, Row, did_you_mean, quoted, under
+
+PARITY_BITS: Final = {"none": 0, "even": 1, "odd": 1}
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """The rows of a file.
+
+    `known` has, for each key by which an outstation refers to something, the names that exist, or None when
+    the section could not be read and nothing can be said about names.
+    """
+
+    servers: Sequence[Row]
+    lines: Sequence[Row]
+    leds: Sequence[Row]
+    outstations: Sequence[Row]
+    known: Mapping[str, frozenset[str] | None]
+
+
+class LineFormat(TypedDict):
+    """The arguments that every function of `bridge.routing.timing` takes."""
+
+    baud: int
+    parity_bits: int
+    stop_bits: int
+
+
+class Exclusive(NamedTuple):
+    """Attributes whose combined values only one row may have; `problem` has their values and {names}."""
+
+    attributes: tuple[str, ...]
+    problem: str
+
+
+_DEVICE = Exclusive(("device",), "{0!r} is the device of lines {names}; give each line its own")
+_PIN = Exclusive(("pin",), "pin {0} is that of LEDs {names}; give each LED its own")
+_LED = Exclusive(("led",), "{0!r} is the LED of outstations {names}; give each its own, or leave it out")
+_LINK_ADDRESS = Exclusive(
+    ("line", "link_address"),
+    "on line {0!r} link address {1} is that of outstations {names}; give each RTU on a line its own",
+)
+
+
+def check(document: Document, board_leds: Mapping[str, int], report: Report) -> None:
+    """Report everything that does not fit together. Drops wrong references from the outstations' rows."""
+    for row in document.lines:
+        _check_times(row, report)
+    _check_exclusive(document.lines, _DEVICE, report)
+    _check_endpoints(document.servers, report)
+    _check_exclusive([*_board_rows(document.leds, board_leds), *document.leds], _PIN, report)
+    _check_references(document, report)
+    _check_names(document.outstations, report)
+    _check_exclusive(document.outstations, _LINK_ADDRESS, report)
+    _check_exclusive(document.outstations, _LED, report)
+    _check_sessions(document.outstations, report)
+
+
+def warn(document: Document, report: Report) -> None:
+    """Report what is possible and probably not meant, in a document that `check` found right."""
+    for label, rows in (("server", document.servers), ("line", document.lines)):
+        used = {outstation.get(label) for outstation in document.outstations}
+        for row in rows:
+            if row.name not in used:
+                report.add(
+                    row.path, f"no outstation uses it; write {label} = {row.name!r} in one, or delete it"
+                )
+    for row in document.lines:
+        response_timeout_s, request_ttl_s = row.get("response_timeout_s"), row.get("request_ttl_s")
+        if request_ttl_s < response_timeout_s:
+            report.add(
+                under(row.path, "request_ttl_ms"),
+                f"{_ms(request_ttl_s)} is shorter than the response timeout of {_ms(response_timeout_s)}: "
+                "one silent RTU makes the requests behind it expire; "
+                f"write {_ceil_ms(response_timeout_s)} or more",
+            )
+
+
+def line_format(row: Row) -> LineFormat | None:
+    """Return a line's settings as the arguments of the timing functions, or None when one was wrong."""
+    baud, parity, stop_bits = row.get("baud"), row.get("parity"), row.get("stop_bits")
+    if baud is None or parity is None or stop_bits is None:
+        return None
+    return LineFormat(baud=baud, parity_bits=PARITY_BITS[parity], stop_bits=stop_bits)
+
+
+def _check_times(row: Row, report: Report) -> None:
+    settings = line_format(row)
+    if settings is None:
+        return
+    limits = (
+        (
+            "response_timeout",
+            f"a longest frame of {LONGEST_FRAME} octets",
+            frame_time_s(LONGEST_FRAME, **settings),
+            default_response_timeout_s(**settings),
+        ),
+        ("frame_timeout", "an octet", octet_time_s(**settings), default_frame_timeout_s(**settings)),
+    )
+    for label, what, least_s, default_s in limits:
+        timeout_s = row.get(f"{label}_s")
+        if timeout_s is not None and timeout_s < least_s:
+            report.add(
+                under(row.path, f"{label}_ms"),
+                f"{_ms(timeout_s)} is shorter than {what}, which takes {_ms(least_s)} "
+                f"at {settings['baud']} baud; write at least {_ceil_ms(least_s)}, "
+                f"or leave it out for {_ceil_ms(default_s)}",
+            )
+
+
+def _check_exclusive(rows: Iterable[Row], exclusive: Exclusive, report: Report) -> None:
+    for values, group in _groups(rows, exclusive.attributes):
+        if len(group) > 1:
+            problem = exclusive.problem.format(*values, names=_names(group))
+            report.add(under(group[1].path, exclusive.attributes[-1]), problem)
+
+
+def _board_rows(leds: Sequence[Row], board_leds: Mapping[str, int]) -> list[Row]:
+    overridden = {row.name for row in leds}
+    return [
+        Row(under("led", name), name, {"pin": pin})
+        for name, pin in board_leds.items()
+        if name not in overridden
+    ]
+
+
+def _check_endpoints(servers: Sequence[Row], report: Report) -> None:
+    for first, second in combinations(servers, 2):
+        taken, wanted = first.get("listen"), second.get("listen")
+        if taken and wanted and _collide(taken, wanted):
+            report.add(
+                under(second.path, "listen"),
+                f"'{wanted}' cannot be had beside '{taken}' of server {first.name!r}; write another port",
+            )
+
+
+def _collide(one: Endpoint, other: Endpoint) -> bool:
+    # Port 0 asks for any free port, which is never the same one twice.
+    return one.port == other.port != 0 and (_covers(one, other) or _covers(other, one))
+
+
+def _covers(one: Endpoint, other: Endpoint) -> bool:
+    # [::] takes the port for IPv4 as well: IPv4 masters arrive there as IPv4-mapped addresses.
+    is_wildcard = one.host.is_unspecified and one.host.version >= other.host.version
+    return is_wildcard or one.host == other.host
+
+
+def _check_references(document: Document, report: Report) -> None:
+    for row in document.outstations:
+        for label, known in document.known.items():
+            name = row.get(label)
+            if name is None or known is None or name in known:
+                continue
+            report.add(under(row.path, label), f"there is no {label} {name!r}; {_remedy(label, name, known)}")
+            del row.values[label]
+
+
+def _remedy(label: str, name: str, known: Iterable[str]) -> str:
+    names = sorted(known)
+    if not names:
+        return f"add [{under(label, name)}]"
+    meant = did_you_mean(name, names)
+    return f"did you mean {meant!r}? (known: {quoted(names)})" if meant else f"write one of {quoted(names)}"
+
+
+def _check_names(outstations: Sequence[Row], report: Report) -> None:
+    numbers: dict[str, list[int]] = {}
+    for number, row in enumerate(outstations, start=1):
+        if "name" in row.values:
+            numbers.setdefault(row.name, []).append(number)
+    for name, same in numbers.items():
+        if len(same) > 1:
+            which = " and ".join(f"#{number}" for number in same)
+            report.add(
+                under(outstations[same[1] - 1].path, "name"),
+                f"{name!r} is the name of outstations {which} of the file; give each its own",
+            )
+
+
+def _check_sessions(outstations: Sequence[Row], report: Report) -> None:
+    """Check that a master's address leads to one session, and a link address in it to one outstation."""
+    firsts = [(*values, group[0]) for values, group in _groups(outstations, ("server", "masters"))]
+    for (server, masters, row), (other_server, other_masters, other_row) in combinations(firsts, 2):
+        if server == other_server:
+            _check_overlap((row, masters), (other_row, other_masters), report)
+    for (server, _, link_address), group in _groups(outstations, ("server", "masters", "link_address")):
+        # Those on one line have been reported as two RTUs with one address.
+        first_on_line = {row.get("line"): row for row in reversed(group)}
+        clash = [row for row in group if first_on_line[row.get("line")] is row]
+        if len(clash) > 1:
+            report.add(
+                under(clash[1].path, "link_address"),
+                f"on server {server!r} link address {link_address} is that of outstations {_names(clash)}, "
+                "and their masters are the same; give each its own link address, masters or server",
+            )
+
+
+def _check_overlap(
+    first: tuple[Row, AddressFilter], second: tuple[Row, AddressFilter], report: Report
+) -> None:
+    (first_row, first_masters), (second_row, second_masters) = first, second
+    example = first_masters.common_address(second_masters)
+    if example is not None:
+        report.add(
+            under(second_row.path, "masters"),
+            f"{second_row.name!r} and {first_row.name!r} both let {example} in, and their masters differ; "
+            "write the same masters in both (they then share a session, told apart by link address), "
+            "or masters without a common address",
+        )
+
+
+def _groups(rows: Iterable[Row], attributes: tuple[str, ...]) -> Iterator[tuple[tuple[Any, ...], list[Row]]]:
+    """Group the rows that have all of the attributes by their values, in the order of the file."""
+    groups: dict[tuple[Any, ...], list[Row]] = {}
+    for row in rows:
+        values = tuple(row.get(attribute) for attribute in attributes)
+        if None not in values:
+            groups.setdefault(values, []).append(row)
+    return iter(groups.items())
+
+
+def _names(rows: Iterable[Row]) -> str:
+    return " and ".join(repr(row.name) for row in rows)
+
+
+def _ms(seconds: float) -> str:
+    return f"{round(seconds * 1000, 1):g} ms"
+
+
+def _ceil_ms(seconds: float) -> int:
+    return math.ceil(round(seconds * 1000, 6))

@@ -1,0 +1,177 @@
+"""The figures as text: a table for the terminal, one for the README, or raw JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+
+from tests.bench.measure import BlockFigures, Plan, Summary
+
+YARDSTICKS = ("c", "ser2net")
+RATIO_OCTETS = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A whole run. `took_s` is how long it took, `rounds` how many there was time for."""
+
+    plan: Plan
+    pin: str
+    machine: dict[str, str]
+    rounds: int
+    took_s: float
+    peers: tuple[Summary, ...]
+
+    def peer(self, key: str) -> Summary | None:
+        return next((peer for peer in self.peers if peer.key == key), None)
+
+    def ratio_size(self) -> int:
+        return RATIO_OCTETS if RATIO_OCTETS in self.plan.sizes else self.plan.sizes[-1]
+
+    def ratio(self, peer: Summary, yardstick: str) -> float | None:
+        """p50 round trip of this peer over the yardstick's, both from this run."""
+        size = self.ratio_size()
+        other = self.peer(yardstick)
+        if other is None or size not in other.sizes or size not in peer.sizes:
+            return None
+        return peer.sizes[size].p50 / other.sizes[size].p50
+
+
+def as_json(result: Result) -> str:
+    plan = {
+        name: sorted(value) if isinstance(value, frozenset) else value
+        for name, value in asdict(result.plan).items()
+    }
+    peers = [
+        {**peer.as_json(), "ratio_to": {key: result.ratio(peer, key) for key in YARDSTICKS}}
+        for peer in result.peers
+    ]
+    head = {"pin": result.pin, "rounds": result.rounds, "took_s": round(result.took_s, 1)}
+    return json.dumps({**head, "machine": result.machine, "plan": plan, "peers": peers}, indent=1)
+
+
+# ---------------------------------------------------------------------------------------------- columns
+
+Cell = Callable[[Summary], str]
+
+
+def _us(value: float) -> str:
+    return f"{value:,.0f}"
+
+
+def _number(value: float | None, digits: int = 0, scale: float = 1.0) -> str:
+    return "" if value is None else f"{value / scale:,.{digits}f}"
+
+
+def _times(block: BlockFigures | None) -> str:
+    return "" if block is None else f"{_us(block.p50)} / {_us(block.p99)}"
+
+
+def _round_trips(size: int) -> Cell:
+    return lambda peer: _times(peer.sizes.get(size))
+
+
+def _ratio(result: Result, yardstick: str) -> Cell:
+    def cell(peer: Summary) -> str:
+        value = result.ratio(peer, yardstick)
+        return "" if value is None else f"{value:.3g}" if value < 10 else f"{value:,.0f}"
+
+    return cell
+
+
+def _segments(block: BlockFigures | None) -> str:
+    return "" if block is None else f"{block.segments:.2f}"
+
+
+def _cpu(peer: Summary, block: BlockFigures | None) -> str:
+    return "" if block is None or peer.start_ms is None else f"{block.cpu_s:.2f}"
+
+
+def columns(result: Result) -> list[tuple[str, Cell]]:
+    """Heading and cell of every column, in order."""
+    largest = result.plan.sizes[-1]
+    ratio_size = result.ratio_size()
+    return [
+        ("bridge", lambda peer: peer.label),
+        *((f"{size} octets, us", _round_trips(size)) for size in result.plan.sizes),
+        ("x C", _ratio(result, "c")),
+        ("x ser2net", _ratio(result, "ser2net")),
+        ("segments", lambda peer: _segments(peer.sizes.get(largest))),
+        ("CPU s", lambda peer: _cpu(peer, peer.sizes.get(ratio_size))),
+        ("UART: added, us", lambda peer: _times(peer.uart)),
+        ("UART: segments", lambda peer: _segments(peer.uart)),
+        ("UART: CPU s", lambda peer: _cpu(peer, peer.uart)),
+        ("RSS, MB", lambda peer: _number(peer.rss_kib, 1, 1024)),
+        ("peak, MB", lambda peer: _number(peer.peak_kib, 1, 1024)),
+        ("start, ms", lambda peer: _number(peer.start_ms)),
+        ("1st answer, ms", lambda peer: _number(peer.first_answer_ms)),
+    ]
+
+
+def rows(result: Result) -> list[list[str]]:
+    return [[cell(peer) for _, cell in columns(result)] for peer in result.peers if peer.status == "measured"]
+
+
+def notes(result: Result) -> list[str]:
+    """What the columns mean, and whatever went wrong."""
+    plan = result.plan
+    pins = {
+        "one": "everything on one core",
+        "split": "the bridge on one core, client and RTU on another",
+        "none": "not pinned to cores",
+    }
+    lines = [
+        f"Round trips of whole DNP3 frames, client > bridge > pty > RTU and back, as p50 / p99; {pins[result.pin]}. "
+        f"Medians of {result.rounds} interleaved rounds. Trust ratios, not microseconds.",
+        f"x C, x ser2net: p50 at {result.ratio_size()} octets over that of the C bridge and of tuned ser2net. "
+        f"segments: recv() calls for an answer of {plan.sizes[-1]} octets. "
+        f"CPU s: per 10,000 round trips of {result.ratio_size()} octets.",
+        f"UART: the RTU delivers {plan.uart_size} octets as a UART at 115200 Bd does, 16 at a time; added is what "
+        "the bridge's answer is later than the last octet; CPU s again per 10,000.",
+        "start: from spawn until connect() is accepted; 1st answer: until the RTU's first answer, 0.2 s of which "
+        "are the bench's.",
+    ]
+    for peer in result.peers:
+        blocks = [*peer.sizes.values(), *([peer.uart] if peer.uart else [])]
+        damaged = sum(block.damaged for block in blocks)
+        unanswered = sum(block.unanswered for block in blocks)
+        if peer.status != "measured":
+            lines.append(f"{peer.label}: {peer.status}: {peer.reason}")
+        if peer.stray_octets:
+            lines.append(f"{peer.label}: wrote {peer.stray_octets} octets of its own to the master.")
+        if damaged or unanswered:
+            lines.append(f"{peer.label}: {damaged} answers damaged, {unanswered} requests unanswered.")
+    return lines
+
+
+# ---------------------------------------------------------------------------------------------- tables
+
+
+def _versions(result: Result) -> str:
+    named = {f"{peer.key} {peer.version}" for peer in result.peers if peer.version and "-" not in peer.key}
+    machine = ", ".join(f"{name} {value}" for name, value in result.machine.items())
+    return ", ".join([machine, *sorted(named)])
+
+
+def terminal(result: Result) -> str:
+    heads = [head for head, _ in columns(result)]
+    grid = [heads, *rows(result)]
+    widths = [max(len(row[n]) for row in grid) for n in range(len(heads))]
+    lines = ["  ".join(_align(row, widths)).rstrip() for row in grid]
+    lines.insert(1, "  ".join("-" * width for width in widths))
+    return "\n".join([*lines, "", *notes(result), f"{_versions(result)}; {result.took_s:.0f} s"])
+
+
+def _align(row: Sequence[str], widths: Sequence[int]) -> list[str]:
+    return [
+        text.rjust(width) if n else text.ljust(width)
+        for n, (text, width) in enumerate(zip(row, widths, strict=True))
+    ]
+
+
+def markdown(result: Result) -> str:
+    heads = [head for head, _ in columns(result)]
+    lines = [heads, ["---", *["--:"] * (len(heads) - 1)], *rows(result)]
+    table = "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    return "\n\n".join([table, *notes(result), f"{_versions(result)}."])
