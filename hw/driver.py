@@ -1,8 +1,7 @@
 """One asyncio task that shows all lights on their outputs.
 
-events -> Indicator, Heartbeat        (pure: is it lit, and until when)
-               |  changed(), next_deadline
-           LedDriver -> Output.set    (plain on and off, only when the level changes)
+Events reach the lights (`Indicator`, `Heartbeat`: pure) directly, and `changed()` tells the driver. It asks each
+light for its level and its next deadline, and sets an output, plain on or off, only when the level changes.
 """
 
 import asyncio
@@ -99,7 +98,7 @@ class LedDriver:
             self._outputs[name].set(lit)
         except (
             Exception
-        ) as error:  # pin libraries have errors of their own, and an LED may not stop its neighbours
+        ) as error:  # pin libraries raise classes of their own, and one pin may not stop the others
             if name not in self._failed:
                 self._failed.add(name)
                 _log.warning("LED %s: its pin cannot be written (%s); not logged again", name, error)

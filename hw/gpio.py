@@ -1,8 +1,8 @@
 """LED pins. The one module that touches gpiozero, and it does so only when outputs are opened.
 
-Left to itself gpiozero picks a pin library and falls back to the next in silence, so each device gets its factory
-from here. A machine without GPIO is an ordinary machine: its outputs do nothing, and one line says why. Nothing
-here starts a thread per LED.
+Left to itself gpiozero picks a pin library and falls back to the next in silence, so each device gets its
+factory from here. A machine without GPIO is an ordinary machine: its outputs do nothing, and one line says why.
+Nothing here starts a thread per LED.
 """
 
 import importlib
@@ -18,7 +18,7 @@ from typing import Any, Protocol
 _CHIP_PATH = "/dev/gpiochip"
 
 HEADER_LABELS = ("pinctrl-bcm2835", "pinctrl-bcm2711", "pinctrl-rp1")
-"""Label of the chip behind the 40-pin header: Pi 0 to 3, Pi 4, Pi 5. Chip numbers differ from kernel to kernel."""
+"""Label of the chip behind the 40-pin header: Pi 0 to 3, Pi 4, Pi 5. Chip numbers vary with the kernel."""
 
 _MOCK_REVISION = "c03111"  # a Pi 4B; named so that the environment cannot choose another
 _MOCK_HISTORY = 64
@@ -152,7 +152,7 @@ class _GpioError(Exception):
 
 
 def _lgpio_factory() -> Any:
-    # Look before importing: merely imported, lgpio starts a thread and leaves a FIFO in the working directory.
+    # Look before importing: an imported lgpio starts a thread and leaves a FIFO in the working directory.
     chips = sorted(glob(f"{_CHIP_PATH}[0-9]*"))
     if not chips:
         raise _GpioError(f"this machine has no {_CHIP_PATH}*")
@@ -170,7 +170,7 @@ def _lgpio_factory() -> Any:
 
 
 def _header_chip(lgpio: ModuleType, numbers: list[int]) -> int:
-    """Return the number of the chip with one of `HEADER_LABELS`; raises _GpioError with all that was found."""
+    """Return the number of the chip with one of `HEADER_LABELS`; raises _GpioError with what was found."""
     found = []
     for number in numbers:
         try:

@@ -2,26 +2,26 @@
 
 Facts about one outstation, and what begins and ends them:
 
-    ==================  =====================  =================================================================
-    fact                begins with            ends with
-    ==================  =====================  =================================================================
-    master              master_connected       master_disconnected
-    line down           start, line_down       line_up, not before 1 s after the last line_down
-    noise               noise_heard            5 s after the last noise_heard
-    silent              3 misses in a row      any answer
-    answers missing     1 miss                 3 requests answered in a row, not before 2 s after the last miss
-    ==================  =====================  =================================================================
+    ===============  ==================  ================================================================
+    fact             begins with         ends with
+    ===============  ==================  ================================================================
+    master           master_connected    master_disconnected
+    line down        start, line_down    line_up, not before 1 s after the last line_down
+    noise            noise_heard         5 s after the last noise_heard
+    silent           3 misses in a row   any answer
+    answers missing  1 miss              3 requests answered in a row, not before 2 s after the last miss
+    ===============  ==================  ================================================================
 
-The state is that of the first row of `_RULES` that holds. The cause comes before the symptom: a line that is down
-is not noisy, and noise explains missing answers (an RTU at a wrong baud rate answers nothing but CRC errors).
+The state is that of the first row of `_RULES` that holds. The cause comes before the symptom: a line that is
+down is not noisy, and noise explains missing answers (an RTU at a wrong baud rate brings only CRC errors).
 
 - A line is down until it is said to be up: an LED never claims what nobody has seen.
-- One missed answer is not silence; three in a row are. Any answer ends silence, but the LED stays at "missing" until
-  three requests in a row were answered: from one loss in three upwards it does not flicker between two states.
+- One missed answer is not silence; three in a row are. Any answer ends silence, but the LED stays at "missing"
+  until three requests in a row were answered: with every third answer lost it does not flicker between states.
 - A request counts as answered once. More frames of the same answer, and unsolicited ones, prove that the RTU is
   there (they end silence) but not that it answers.
-- Misses outlive a session and a line that comes and goes. Many masters reconnect after each timeout; were the count
-  to start anew, a dead RTU would never look silent. The last evidence stands until there is newer.
+- Misses outlive a session and a line that comes and goes. Many masters reconnect after each timeout; were the
+  count to start anew, a dead RTU would never look silent. The last evidence stands until there is newer.
 - A pattern begins with its first step when its state is entered.
 - A frame blinks the LED only while the RTU answers; all other states have a rhythm of their own.
 

@@ -1,7 +1,7 @@
 """On/off timelines as data, and what every light has in common. Pure: time is an argument.
 
 Seconds go in and come out; in between time is whole microseconds. Float arithmetic could put an edge one bit
-after its own deadline, and the task that wakes for the edge would find nothing changed and a deadline already past.
+after its own deadline, and the task that wakes for it would find nothing changed and the deadline past.
 """
 
 from dataclasses import dataclass
@@ -39,7 +39,7 @@ class Light(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """A timeline that repeats: steps of (on, duration_s). A single step of infinite duration is a steady level.
+    """A timeline that repeats: steps of (on, duration_s). One step of infinite duration is a steady level.
 
     Raises ValueError for a step without duration, an endless step among others, or two equal levels in a row
     (each edge of a pattern is a change, so a deadline is never a wake-up for nothing).
@@ -61,7 +61,7 @@ class Pattern:
             )
 
     def at(self, elapsed_us: int) -> tuple[bool, int | None]:
-        """Return the level `elapsed_us` after the pattern began, and the microseconds left of it (None: for ever)."""
+        """Return the level `elapsed_us` after the beginning, and how many us of it are left (None: for ever)."""
         if len(self.steps) == 1:
             return self.steps[0][0], None
         steps = [(on, to_us(duration_s)) for on, duration_s in self.steps]

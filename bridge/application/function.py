@@ -1,4 +1,4 @@
-"""The first octets of a fragment: application control, function code, internal indications (IEEE 1815 clause 4.2)."""
+"""The first octets of a fragment: control, function code, internal indications (IEEE 1815 clause 4.2)."""
 
 from __future__ import annotations
 

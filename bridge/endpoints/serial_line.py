@@ -118,15 +118,25 @@ class SerialLine:
         if error is None and self._is_closed:
             future.result().close()
         elif error is None:
-            self._retry_s = _FIRST_RETRY_S
-            self.reason = None
-            self.openings += 1
-            self._transport = _Transport(self._loop, _Protocol(self), future.result(), self._write_stall_s)
-            note("line up", line=self.name, device=self.settings.device, baud=self.settings.baud)
-            self._user.line_opened()
+            self._take(future.result())
         elif not self._is_closed:
-            self._set_reason(str(error))
+            self._set_reason(str(error.strerror if isinstance(error, LineError) else error))
             self._retry()
+
+    def _take(self, port: serial.Serial) -> None:
+        try:
+            self._transport = _Transport(self._loop, _Protocol(self), port, self._write_stall_s)
+        except (OSError, termios.error) as error:
+            # It was pulled out between the thread and here.
+            port.close()
+            self._set_reason(f"{self.settings.device}: {_in_words(error)}")
+            self._retry()
+            return
+        self._retry_s = _FIRST_RETRY_S
+        self.reason = None
+        self.openings += 1
+        note("line up", line=self.name, device=self.settings.device, baud=self.settings.baud)
+        self._user.line_opened()
 
     def _retry(self) -> None:
         self._retry_timer.set(self._loop.time() + self._retry_s)
@@ -182,8 +192,8 @@ class _Protocol(asyncio.Protocol):
 class _Transport(serial_asyncio.SerialTransport):  # type: ignore[misc]
     """pyserial-asyncio's transport without what it does slowly or blocking.
 
-    Reads and writes go straight to the descriptor, a write at once instead of after a turn of the loop; errors
-    end the transport instead of the loop's exception handler; closing happens in `release`, off the loop.
+    Reads and writes go straight to the descriptor, a write at once instead of after a turn of the loop;
+    errors end the transport and not in the loop's exception handler; closing is `release`, off the loop.
     """
 
     def __init__(
@@ -289,7 +299,7 @@ def open_port(settings: SerialSettings) -> serial.Serial:
         )
     except (OSError, ValueError, termios.error) as error:
         code = _errno_of(error)
-        raise LineError(code, f"{device}: {_REMEDIES.get(code) or _in_words(error)}") from None
+        raise LineError(code, f"{device}: {_REMEDIES.get(code or 0) or _in_words(error)}") from None
     with contextlib.suppress(OSError):
         # The lock of `exclusive` binds only programs that ask for it; this binds all but root's.
         fcntl.ioctl(port.fileno(), termios.TIOCEXCL)

@@ -21,8 +21,8 @@ Sans-I/O: every method returns the steps to take, in order. Sessions are opaque 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Hashable, Iterator
-from dataclasses import dataclass
+from collections.abc import Hashable
+from dataclasses import dataclass, field
 
 from bridge.link.frame import LONGEST_FRAME, Frame
 from bridge.routing.drop import Drop
@@ -111,8 +111,8 @@ class _Station:
     session: Hashable | None = None
     masters: set[int] | None = None
     """Source addresses that the session's master used; None before it spoke: then any is taken."""
-    from_master: Reader | None = None
-    from_outstation: Reader | None = None
+    from_master: Reader = field(default_factory=Reader)
+    from_outstation: Reader = field(default_factory=Reader)
     fragment_for: Hashable | None = None
     """Who got the first segment of the fragment that the outstation is sending."""
 
@@ -120,14 +120,18 @@ class _Station:
 class Turn:
     """The order of things on one line."""
 
-    def __init__(self, timing: Timing, addresses: Iterator[int] | list[int]) -> None:
+    def __init__(self, timing: Timing) -> None:
         self._timing = timing
-        self._stations = {address: _Station(from_outstation=Reader()) for address in addresses}
+        self._stations: dict[int, _Station] = {}
         self._waiting: deque[_Waiting] = deque()
         self._exchange: Exchange | None = None
         self._is_up = False
         self._heard_s = float("-inf")
         self._sent_until_s = float("-inf")
+
+    def add_station(self, address: int) -> None:
+        """Make an outstation of this line known by its link address."""
+        self._stations[address] = _Station()
 
     @property
     def is_busy(self) -> bool:
@@ -181,7 +185,7 @@ class Turn:
     def submit(self, session: Hashable, address: int, frame: Frame, now: float) -> list[Step]:
         """Take a master's frame for the outstation at `address`."""
         station = self._stations[address]
-        if station.session is not session or station.from_master is None:
+        if station.session is not session:
             return [Dropped(address, Drop.SESSION_ENDED)]
         if not self._is_up:
             return [Dropped(address, Drop.LINE_DOWN)]
@@ -210,7 +214,7 @@ class Turn:
         if frame.control.from_master:
             return [Dropped(None, Drop.WRONG_DIRECTION)]
         station = self._stations.get(frame.source)
-        if station is None or station.from_outstation is None:
+        if station is None:
             return [Dropped(None, Drop.UNKNOWN_SOURCE)]
         reading = station.from_outstation.read_outstation(frame)
         if reading.stimulus in _OF_THEIR_OWN_ACCORD:

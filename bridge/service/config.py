@@ -188,10 +188,21 @@ def _read_toml(text: str, source_name: str) -> dict[str, Any]:
     # Not only TOMLDecodeError: a number of thousands of digits raises a plain ValueError.
     except ValueError as error:
         reason = str(error)
+    raise ConfigurationError([_syntax_problem(source_name, reason, lines=len(text.splitlines()))])
+
+
+_SYNTAX_REMEDIES: Final = (
+    ("Cannot declare", "write each table once, under a name of its own"),
+    ("Cannot overwrite", "write each key once"),
+    ("", 'write one key = value a line, with "quotes" around text'),
+)
+
+
+def _syntax_problem(source_name: str, reason: str, *, lines: int) -> str:
+    """Turn tomllib's "reason (at line 4, column 2)" into a line of ours."""
+    remedy = next(text for start, text in _SYNTAX_REMEDIES if reason.startswith(start))
     place = re.search(r" \(at (?:line (\d+), column (\d+)|end of document)\)$", reason)
     if place is None:
-        raise ConfigurationError([f"{source_name}: {reason}; write TOML"])
-    line = place[1] or len(text.splitlines())
-    column = f" in column {place[2]}" if place[2] else " at the end of the file"
-    remedy = 'write one key = value a line, with "quotes" around text'
-    raise ConfigurationError([f"{source_name}:{line}: {reason[: place.start()]}{column}; {remedy}"])
+        return f"{source_name}: {reason}; {remedy}"
+    where = f"{place[1]}: column {place[2]}" if place[1] else f"{lines}: end of file"
+    return f"{source_name}:{where}: {reason[: place.start()]}; {remedy}"

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from bridge.application.function import ApplicationControl, Function, Iin
@@ -91,7 +91,7 @@ _RANGES = {
     0x9: _Range(1, 4, "count {}"),
     0xB: _Range(1, 1, "count {}"),
 }
-"""Range specifier codes, the low nibble of a qualifier (IEEE 1815 clause 4.2.2.7.3)."""
+"""Range specifier codes, the low nibble of a qualifier (IEEE 1815 clause 4.2)."""
 
 
 class _Prefix(NamedTuple):
@@ -111,7 +111,7 @@ _PREFIXES = {
     5: _Prefix(2, True, ", 16-bit size before each"),
     6: _Prefix(4, True, ", 32-bit size before each"),
 }
-"""Object prefix codes, the high nibble of a qualifier (IEEE 1815 clause 4.2.2.7.3)."""
+"""Object prefix codes, the high nibble of a qualifier (IEEE 1815 clause 4.2)."""
 
 
 class StreamExplainer:
@@ -132,7 +132,7 @@ class StreamExplainer:
         return self._framer.counters.octets_discarded
 
     def receive(self, octets: bytes) -> Iterator[str]:
-        """Take octets and yield a block for each frame that became whole, and lines for what lay before it."""
+        """Take octets; yield a block for each frame that became whole, after a line for what lay before it."""
         self._unexplained += octets
         for frame in self._framer.receive(octets, 0.0):
             yield from self._explain(frame)
@@ -332,7 +332,7 @@ def _object_lines(function: Function | int, octets: bytes) -> Iterator[str]:
     while at < len(octets):
         header = _object_header(octets[at:])
         if header is None:
-            yield from _hex_lines("    no whole object header  ", octets[at:])
+            yield from _hex_lines("    no readable object header  ", octets[at:])
             return
         at += header.octets
         body = _octets_of_objects(header, octets[at:], has_objects=function not in _HEADERS_ONLY)
@@ -364,8 +364,7 @@ def _octets_of_sized(objects: int, width: int, octets: bytes) -> int:
     return at
 
 
-def _hex_lines(label: str, octets: Iterable[int]) -> Iterator[str]:
+def _hex_lines(label: str, octets: bytes) -> Iterator[str]:
     """Yield octets as hex behind a label, aligned over the lines they need; nothing for no octets."""
-    octets = bytes(octets)
     for at in range(0, len(octets), _OCTETS_A_LINE):
         yield (label if at == 0 else " " * len(label)) + octets[at : at + _OCTETS_A_LINE].hex(" ")

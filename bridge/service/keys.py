@@ -51,10 +51,9 @@ _LONGEST_TIME_MS = 600_000
 def _name(value: str) -> str:
     # Names stand in logs, in aligned tables and on command lines.
     if re.fullmatch(r"[\w.-]+", value) is None:
-        right = re.sub(r"[^\w.-]+", "-", value).strip("-") or "bay1"
-        raise RefusedError(
-            f"{shown(value)} is no name: only letters, digits, '-', '_' and '.'; write {right!r}"
-        )
+        possible = re.sub(r"[^\w.-]+", "-", value).strip("-")
+        right = f"write {possible!r}" if possible else "write one"
+        raise RefusedError(f"{shown(value)} is no name of letters, digits, '-', '_' and '.'; {right}")
     return value
 
 

@@ -22,7 +22,7 @@ from bridge.routing.timing import (
     frame_time_s,
     octet_time_s,
 )
-from bridge.service.schema import Report, Row, did_you_mean, quoted, under
+from bridge.service.schema import Report, Row, did_you_mean, in_words, under
 
 PARITY_BITS: Final = {"none": 0, "even": 1, "odd": 1}
 
@@ -40,6 +40,9 @@ class Document:
     leds: Sequence[Row]
     outstations: Sequence[Row]
     known: Mapping[str, frozenset[str] | None]
+
+
+_NOUNS: Final = {"server": "server", "line": "line", "led": "LED"}
 
 
 class LineFormat(TypedDict):
@@ -72,7 +75,8 @@ def check(document: Document, board_leds: Mapping[str, int], report: Report) -> 
         _check_times(row, report)
     _check_exclusive(document.lines, _DEVICE, report)
     _check_endpoints(document.servers, report)
-    _check_exclusive([*_board_rows(document.leds, board_leds), *document.leds], _PIN, report)
+    _check_exclusive(document.leds, _PIN, report)
+    _check_board_pins(document.leds, board_leds, report)
     _check_references(document, report)
     _check_names(document.outstations, report)
     _check_exclusive(document.outstations, _LINK_ADDRESS, report)
@@ -115,7 +119,7 @@ def _check_times(row: Row, report: Report) -> None:
     limits = (
         (
             "response_timeout",
-            f"a longest frame of {LONGEST_FRAME} octets",
+            f"the longest frame of {LONGEST_FRAME} octets",
             frame_time_s(LONGEST_FRAME, **settings),
             default_response_timeout_s(**settings),
         ),
@@ -139,13 +143,16 @@ def _check_exclusive(rows: Iterable[Row], exclusive: Exclusive, report: Report) 
             report.add(under(group[1].path, exclusive.attributes[-1]), problem)
 
 
-def _board_rows(leds: Sequence[Row], board_leds: Mapping[str, int]) -> list[Row]:
+def _check_board_pins(leds: Sequence[Row], board_leds: Mapping[str, int], report: Report) -> None:
     overridden = {row.name for row in leds}
-    return [
-        Row(under("led", name), name, {"pin": pin})
-        for name, pin in board_leds.items()
-        if name not in overridden
-    ]
+    board_names = {pin: name for name, pin in board_leds.items() if name not in overridden}
+    for row in leds:
+        name = board_names.get(row.get("pin"))
+        if name is not None:
+            report.add(
+                under(row.path, "pin"),
+                f"pin {row.get('pin')} is that of the board's LED {name!r}; use that LED, or write another pin",
+            )
 
 
 def _check_endpoints(servers: Sequence[Row], report: Report) -> None:
@@ -175,16 +182,17 @@ def _check_references(document: Document, report: Report) -> None:
             name = row.get(label)
             if name is None or known is None or name in known:
                 continue
-            report.add(under(row.path, label), f"there is no {label} {name!r}; {_remedy(label, name, known)}")
+            remedy = _remedy(under(label, name), name, sorted(known))
+            report.add(under(row.path, label), f"there is no {_NOUNS[label]} {name!r}; {remedy}")
             del row.values[label]
 
 
-def _remedy(label: str, name: str, known: Iterable[str]) -> str:
-    names = sorted(known)
-    if not names:
-        return f"add [{under(label, name)}]"
-    meant = did_you_mean(name, names)
-    return f"did you mean {meant!r}? (known: {quoted(names)})" if meant else f"write one of {quoted(names)}"
+def _remedy(path: str, name: str, known: Sequence[str]) -> str:
+    if not known:
+        return f"add [{path}]"
+    meant = did_you_mean(name, known)
+    there_are = in_words(known, "or")
+    return f"did you mean {meant!r}? (there is {there_are})" if meant else f"write {there_are}"
 
 
 def _check_names(outstations: Sequence[Row], report: Report) -> None:
@@ -194,10 +202,9 @@ def _check_names(outstations: Sequence[Row], report: Report) -> None:
             numbers.setdefault(row.name, []).append(number)
     for name, same in numbers.items():
         if len(same) > 1:
-            which = " and ".join(f"#{number}" for number in same)
             report.add(
                 under(outstations[same[1] - 1].path, "name"),
-                f"{name!r} is the name of outstations {which} of the file; give each its own",
+                f"{name!r} is the name of outstations {in_words(same, 'and')} of the file; give each its own",
             )
 
 
@@ -244,7 +251,7 @@ def _groups(rows: Iterable[Row], attributes: tuple[str, ...]) -> Iterator[tuple[
 
 
 def _names(rows: Iterable[Row]) -> str:
-    return " and ".join(repr(row.name) for row in rows)
+    return in_words((row.name for row in rows), "and")
 
 
 def _ms(seconds: float) -> str:

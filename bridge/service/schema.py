@@ -121,9 +121,10 @@ def kind_title(value: object) -> str:
     return _TITLES.get(type(value), "a date or time")
 
 
-def quoted(names: Iterable[str]) -> str:
-    """Return names as a list in a sentence."""
-    return ", ".join(map(repr, names))
+def in_words(items: Iterable[object], conjunction: str) -> str:
+    """Return values as a sentence lists them: "'a', 'b' or 'c'"."""
+    *others, last = map(shown, items)
+    return f"{', '.join(others)} {conjunction} {last}" if others else last
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str | None:
@@ -158,7 +159,7 @@ def _report_unknown(
             continue
         meant = did_you_mean(label, keys)
         if meant is None:
-            report.add(under(path, label), f"is no key here; write one of {quoted(keys)}")
+            report.add(under(path, label), f"is no key here; write {in_words(keys, 'or')}")
             continue
         report.add(under(path, label), f"is no key here; did you mean {meant!r}?")
         if meant not in table:
@@ -209,9 +210,7 @@ def one_of(choices: Iterable[Any]) -> Callable[[Any], Any]:
 
     def convert(value: Any) -> Any:
         if value not in accepted:
-            raise RefusedError(
-                f"{shown(value)} is not possible here; write {' or '.join(map(shown, accepted))}"
-            )
+            raise RefusedError(f"{shown(value)} is not possible here; write {in_words(accepted, 'or')}")
         return value
 
     return convert

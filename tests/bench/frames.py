@@ -93,7 +93,7 @@ def exchange(frame_octets: int) -> Exchange:
 
 
 def _read(octets: int, sequence: int) -> bytes:
-    """Transport octet, READ, and object headers of three octets (all objects) and five (a range) to fill it."""
+    """Transport octet, READ, and object headers: three octets (all objects) or five (a range), to fill it."""
     out = bytes((0xC0 | sequence, 0xC0 | sequence, 0x01))
     ranges = next(n for n in range(3) if (octets - len(out) - 5 * n) % 3 == 0)
     out += bytes((30, 1, 0x00, 0, 9)) * ranges

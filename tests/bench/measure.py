@@ -1,4 +1,4 @@
-"""One visit to one bridge: start it, wait for the first right answer, time blocks of round trips, look at its cost.
+"""One visit to one bridge: start it, wait for the first answer, time blocks of round trips, look at its cost.
 
 The machine's speed drifts, so a visit is short and `bridges.py` goes round the peers; `Summary` takes medians
 over the rounds.
@@ -7,6 +7,7 @@ over the rounds.
 from __future__ import annotations
 
 import gc
+import itertools
 import os
 import time
 from collections.abc import Iterator, Sequence
@@ -69,7 +70,7 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class BlockFigures:
-    """A block, reduced. Times are microseconds; `cpu_s` is seconds of the bridge's CPU per 10,000 round trips."""
+    """A block, reduced. Times in microseconds; `cpu_s` is the bridge's CPU, in seconds per 10,000 round trips."""
 
     sent: int
     answered: int
@@ -102,7 +103,7 @@ def reduce(block: Block, minus_us: float = 0.0) -> BlockFigures:
 
 
 def _round_trip(channel: Channel, request: bytes, answer: bytes, block: Block) -> None:
-    """Sends one request, reads until its answer is whole, notes what happened. Only the wire is in the time."""
+    """Sends one request, reads until its answer is whole, notes what happened. Only that is in the time."""
     size = len(answer)
     clock = time.perf_counter_ns
     block.sent += 1
@@ -149,20 +150,19 @@ def run_block(channel: Channel, traffic: Exchange, frames: int, seconds: float) 
 
 
 def first_answer(channel: Channel, traffic: Exchange) -> int:
-    """Asks until the first right answer; returns how many octets came that no RTU had sent (banners)."""
+    """Asks until the first right answer; returns how many octets came before it (banners)."""
     deadline = time.monotonic() + FIRST_ANSWER_TIMEOUT_S
-    sequence = 0
-    while time.monotonic() < deadline:
+    for number in itertools.count():
+        sequence = number % SEQUENCES
         got = b""
         channel.send(traffic.requests[sequence])
         try:
             while traffic.answers[sequence] not in got:
                 got += channel.receive()
+            return len(got) - traffic.octets
         except NoAnswer:
-            sequence = (sequence + 1) % SEQUENCES
-            continue
-        stray = len(got) - traffic.octets
-        return stray + channel.drain()
+            if time.monotonic() > deadline:
+                break
     raise BenchError(f"listening, but no right answer within {FIRST_ANSWER_TIMEOUT_S:.0f} s")
 
 
@@ -241,6 +241,7 @@ def _talk(
     with _responder(pty, directory, plan, paced=False):
         stray = first_answer(channel, exchange(plan.sizes[-1]))
         answered_ms = (time.monotonic() - started) * 1000
+        stray += channel.drain()
         for size in plan.sizes:
             traffic = exchange(size)
             run_block(channel, traffic, WARM_UP_FRAMES, WARM_UP_TIME_S)

@@ -18,7 +18,7 @@ BAUD = 115_200
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """Where a bridge runs: its TCP port, its serial device, a directory for its files, the built C programs."""
+    """Where a bridge runs: TCP port, serial device, a directory for its files, the built C programs."""
 
     port: int
     device: str

@@ -10,6 +10,11 @@ from tests.bench.measure import BlockFigures, Plan, Summary
 
 YARDSTICKS = ("c", "ser2net")
 RATIO_OCTETS = 100
+PINS = {
+    "one": "everything on one core",
+    "split": "the bridge on one core, client and RTU on another",
+    "none": "not pinned to cores",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +23,7 @@ class Result:
 
     plan: Plan
     pin: str
+    awake: bool
     machine: dict[str, str]
     rounds: int
     took_s: float
@@ -37,6 +43,14 @@ class Result:
             return None
         return peer.sizes[size].p50 / other.sizes[size].p50
 
+    def added(self, peer: Summary) -> float | None:
+        """What this peer's p50 round trip is above that of the bare pty: the bridge alone."""
+        size = self.ratio_size()
+        floor = self.peer("pty")
+        if floor is None or size not in floor.sizes or size not in peer.sizes or floor is peer:
+            return None
+        return peer.sizes[size].p50 - floor.sizes[size].p50
+
 
 def as_json(result: Result) -> str:
     plan = {
@@ -47,7 +61,12 @@ def as_json(result: Result) -> str:
         {**peer.as_json(), "ratio_to": {key: result.ratio(peer, key) for key in YARDSTICKS}}
         for peer in result.peers
     ]
-    head = {"pin": result.pin, "rounds": result.rounds, "took_s": round(result.took_s, 1)}
+    head = {
+        "pin": result.pin,
+        "awake": result.awake,
+        "rounds": result.rounds,
+        "took_s": round(result.took_s, 1),
+    }
     return json.dumps({**head, "machine": result.machine, "plan": plan, "peers": peers}, indent=1)
 
 
@@ -95,6 +114,7 @@ def columns(result: Result) -> list[tuple[str, Cell]]:
     return [
         ("bridge", lambda peer: peer.label),
         *((f"{size} octets, us", _round_trips(size)) for size in result.plan.sizes),
+        ("above pty, us", lambda peer: _number(result.added(peer))),
         ("x C", _ratio(result, "c")),
         ("x ser2net", _ratio(result, "ser2net")),
         ("segments", lambda peer: _segments(peer.sizes.get(largest))),
@@ -116,21 +136,18 @@ def rows(result: Result) -> list[list[str]]:
 def notes(result: Result) -> list[str]:
     """What the columns mean, and whatever went wrong."""
     plan = result.plan
-    pins = {
-        "one": "everything on one core",
-        "split": "the bridge on one core, client and RTU on another",
-        "none": "not pinned to cores",
-    }
+    size = result.ratio_size()
     lines = [
-        f"Round trips of whole DNP3 frames, client > bridge > pty > RTU and back, as p50 / p99; {pins[result.pin]}. "
-        f"Medians of {result.rounds} interleaved rounds. Trust ratios, not microseconds.",
-        f"x C, x ser2net: p50 at {result.ratio_size()} octets over that of the C bridge and of tuned ser2net. "
-        f"segments: recv() calls for an answer of {plan.sizes[-1]} octets. "
-        f"CPU s: per 10,000 round trips of {result.ratio_size()} octets.",
-        f"UART: the RTU delivers {plan.uart_size} octets as a UART at 115200 Bd does, 16 at a time; added is what "
-        "the bridge's answer is later than the last octet; CPU s again per 10,000.",
-        "start: from spawn until connect() is accepted; 1st answer: until the RTU's first answer, 0.2 s of which "
-        "are the bench's.",
+        "Round trips of whole DNP3 frames, client > bridge > pty > RTU and back, in us as p50 / p99; "
+        f"{PINS[result.pin]}{', cores kept awake' if result.awake else ''}; medians of {result.rounds} "
+        "interleaved rounds. Trust ratios, not microseconds.",
+        f"above pty: what the bridge itself adds to p50 at {size} octets. x C, x ser2net: p50 at {size} octets "
+        "over that of the C bridge and of tuned ser2net.",
+        f"segments: recv() calls per answer of {plan.sizes[-1]} octets. CPU s: of the bridge's process, per "
+        f"10,000 round trips of {size} octets.",
+        f"UART: the RTU delivers {plan.uart_size} octets as a UART at 115200 Bd does, 16 at a time. added: "
+        "how long after the last octet the answer is whole. CPU s: again per 10,000.",
+        "start: from spawn until connect() is accepted. 1st answer: from spawn until the RTU's first answer.",
     ]
     for peer in result.peers:
         blocks = [*peer.sizes.values(), *([peer.uart] if peer.uart else [])]

@@ -15,7 +15,7 @@ import termios
 import time
 import tty
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -133,6 +133,16 @@ def process(
         except subprocess.TimeoutExpired:
             child.kill()
             child.wait()
+
+
+@contextmanager
+def cores_awake(programs: Path, cores: Iterable[int]) -> Iterator[None]:
+    """Keeps the cores from halting meanwhile (awake.c), without taking time from anybody."""
+    with ExitStack() as stack:
+        for core in cores:
+            command = [str(programs / "awake"), str(core)]
+            stack.enter_context(process(command, log=programs / f"awake-{core}.log", cores=None))
+        yield
 
 
 def last_words(log: Path) -> str:
