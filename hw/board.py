@@ -19,7 +19,7 @@ class Board:
 
 # None of these pins is UART0 (14, 15), I2C and the HAT's EEPROM (0 to 3), SPI0 (7 to 11), SPI1 (18 to 21),
 # or an enable or interrupt pin of an RS-485 HAT (4, 18, 22, 24, 27). The best come first. What the last ones
-# cost, if wired: 12 and 13 the Pi 4's UART5, 17 the RTS of UART0 that switches RS-485, 5 and 6 the Pi 4's UART3.
+# cost, if wired: 12, 13 the Pi 4's UART5; 17 the RTS of UART0 that switches RS-485; 5, 6 the Pi 4's UART3.
 # And 5 and 6 are pulled up from reset until they are opened, which lights an LED behind a transistor.
 DEFAULT_BOARD = Board(
     name="generic",

@@ -1,7 +1,7 @@
 """One asyncio task that shows all lights on their outputs.
 
-Events reach the lights (`Indicator`, `Heartbeat`: pure) directly, and `changed()` tells the driver. It asks each
-light for its level and its next deadline, and sets an output, plain on or off, only when the level changes.
+Events reach the lights (`Indicator`, `Heartbeat`: pure) directly, and `changed()` tells the driver. It asks
+each light for its level and its next deadline, and sets an output, plain on or off, when the level changes.
 """
 
 import asyncio

@@ -1,8 +1,8 @@
 """LED pins. The one module that touches gpiozero, and it does so only when outputs are opened.
 
 Left to itself gpiozero picks a pin library and falls back to the next in silence, so each device gets its
-factory from here. A machine without GPIO is an ordinary machine: its outputs do nothing, and one line says why.
-Nothing here starts a thread per LED.
+factory from here. A machine without GPIO is an ordinary machine: its outputs do nothing, and one line says
+why. Nothing here starts a thread per LED.
 """
 
 import importlib
@@ -156,7 +156,10 @@ def _lgpio_factory() -> Any:
     chips = sorted(glob(f"{_CHIP_PATH}[0-9]*"))
     if not chips:
         raise _GpioError(f"this machine has no {_CHIP_PATH}*")
-    lgpio = importlib.import_module("lgpio")
+    try:
+        lgpio = importlib.import_module("lgpio")
+    except OSError as error:  # its own message names the FIFO and not the cause
+        raise _GpioError(f"lgpio needs a working directory that it may write to ({error})") from error
     number = _header_chip(lgpio, [int(path.removeprefix(_CHIP_PATH)) for path in chips])
     from gpiozero.pins.lgpio import LGPIOFactory
 
@@ -216,8 +219,10 @@ def _open_pin(factory: Any, name: str, led: LedPin) -> PinOutput:
 
 
 def _reason(error: Exception) -> str:
-    """Return an error as one line. (lgpio's errors arrive in quotation marks.)"""
+    """Return an error as one line."""
     if isinstance(error, ModuleNotFoundError):
-        return f"the Python package {error.name} is not installed"
-    text = " ".join(str(error).split()).strip("'\"")
+        return f"the Python package {(error.name or str(error)).partition('.')[0]} is not installed"
+    text = " ".join(str(error).split())
+    if text.startswith("'") and text.endswith("'"):  # lgpio quotes its messages
+        text = text[1:-1]
     return text or type(error).__name__

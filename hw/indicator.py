@@ -16,10 +16,10 @@ The state is that of the first row of `_RULES` that holds. The cause comes befor
 down is not noisy, and noise explains missing answers (an RTU at a wrong baud rate brings only CRC errors).
 
 - A line is down until it is said to be up: an LED never claims what nobody has seen.
-- One missed answer is not silence; three in a row are. Any answer ends silence, but the LED stays at "missing"
-  until three requests in a row were answered: with every third answer lost it does not flicker between states.
-- A request counts as answered once. More frames of the same answer, and unsolicited ones, prove that the RTU is
-  there (they end silence) but not that it answers.
+- One missed answer is not silence; three in a row are. Any answer ends silence, but the LED stays at
+  "missing" until three requests in a row were answered: with every third answer lost it does not flicker.
+- A request counts as answered once. More frames of the same answer, and unsolicited ones, prove that the RTU
+  is there (they end silence) but not that it answers.
 - Misses outlive a session and a line that comes and goes. Many masters reconnect after each timeout; were the
   count to start anew, a dead RTU would never look silent. The last evidence stands until there is newer.
 - A pattern begins with its first step when its state is entered.

@@ -61,7 +61,7 @@ class Pattern:
             )
 
     def at(self, elapsed_us: int) -> tuple[bool, int | None]:
-        """Return the level `elapsed_us` after the beginning, and how many us of it are left (None: for ever)."""
+        """Return the level `elapsed_us` after the beginning, and the us until it changes (None: never)."""
         if len(self.steps) == 1:
             return self.steps[0][0], None
         steps = [(on, to_us(duration_s)) for on, duration_s in self.steps]

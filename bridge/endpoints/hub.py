@@ -30,9 +30,6 @@ _MISSED = frozenset({Outcome.TIMED_OUT, Outcome.SUPERSEDED})
 class OutstationObserver(Protocol):
     """Hears what an indicator shows of one outstation."""
 
-    def line_changed(self, *, is_up: bool) -> None:
-        """The port was opened or lost."""
-
     def request_sent(self) -> None:
         """A frame went out to the outstation."""
 
@@ -69,8 +66,17 @@ class _Station:
 class LineHub:
     """A serial line and its outstations. Add the outstations, then `start`, in the end `await close()`."""
 
-    def __init__(self, name: str, settings: SerialSettings, timing: Timing) -> None:
+    def __init__(
+        self,
+        name: str,
+        settings: SerialSettings,
+        timing: Timing,
+        *,
+        line_changed: Callable[[str, bool], None] | None = None,
+    ) -> None:
+        """Prepare the line; `line_changed` hears its name and whether the port is open."""
         self.name = name
+        self._line_changed = line_changed
         self._loop = asyncio.get_running_loop()
         self._line = SerialLine(name, settings, self, write_stall_s=timing.response_timeout_s)
         self._framer = LinkFramer(LinkErrorMode.DISCARD, frame_timeout_s=timing.quiet_s)
@@ -148,9 +154,8 @@ class LineHub:
         """Begin with clean buffers."""
         self._framer.reset()
         self._turn.line_up()
-        for station in self._stations.values():
-            if station.observer is not None:
-                station.observer.line_changed(is_up=True)
+        if self._line_changed is not None:
+            self._line_changed(self.name, True)
 
     def octets_heard(self, octets: bytes) -> None:
         """Take what the port read."""
@@ -161,9 +166,8 @@ class LineHub:
     def line_lost(self, reason: str) -> None:
         """Fail what is under way."""
         self._framer.reset()
-        for station in self._stations.values():
-            if station.observer is not None:
-                station.observer.line_changed(is_up=False)
+        if self._line_changed is not None:
+            self._line_changed(self.name, False)
         self._run(self._turn.line_down(self._loop.time()))
 
     # Carrying out

@@ -1,7 +1,7 @@
 """A serial port that comes and goes; the one module that knows pyserial and pyserial-asyncio.
 
 Rules:
-  1. Opening and closing can block (a modem's handshake, an output queue that drains): both happen in a thread.
+  1. Opening and closing can block (a modem's handshake, an output queue that drains): that is for a thread.
   2. A port that cannot be opened, errors or vanishes is `down` and retried with back-off, for ever.
   3. A frame goes to the driver in one write. What the driver does not take at once waits in the transport;
      a port that takes nothing for `write_stall_s` counts as lost, and what waited is thrown away.
@@ -43,7 +43,7 @@ class SerialSettings:
     device: str
     baud: int
     parity: Literal["none", "even", "odd"] = "none"
-    stop_bits: Literal[1, 2] = 1
+    stop_bits: int = 1
 
 
 class LineUser(Protocol):

@@ -56,7 +56,7 @@ class LineConfig:
     device: str
     baud: int
     parity: Literal["none", "even", "odd"]
-    stop_bits: int
+    stop_bits: Literal[1, 2]
     response_timeout_s: float
     frame_timeout_s: float
     request_ttl_s: float

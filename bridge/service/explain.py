@@ -132,7 +132,7 @@ class StreamExplainer:
         return self._framer.counters.octets_discarded
 
     def receive(self, octets: bytes) -> Iterator[str]:
-        """Take octets; yield a block for each frame that became whole, after a line for what lay before it."""
+        """Take octets; yield a block for each frame that became whole, behind a line for what lay before."""
         self._unexplained += octets
         for frame in self._framer.receive(octets, 0.0):
             yield from self._explain(frame)
@@ -222,7 +222,7 @@ def _lines(frame: Frame) -> Iterator[str]:
 def _segment_of(frame: Frame) -> bytes | None:
     """Return the frame's transport segment, or None where its function carries none."""
     function = frame.control.function
-    return frame.user_data if function and function.carries_user_data else None
+    return frame.user_data if function is not None and function.carries_user_data else None
 
 
 def _link_words(frame: Frame) -> str:

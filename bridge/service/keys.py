@@ -11,7 +11,7 @@ from bridge.endpoints.endpoint import Endpoint
 from bridge.link.address import LAST_INDIVIDUAL, AddressKind, kind_of
 from bridge.link.framer import LinkErrorMode
 from bridge.routing.timing import default_frame_timeout_s, default_response_timeout_s
-from bridge.service.physics import PARITY_BITS, Document, line_format
+from bridge.service.physics import PARITY_BITS, SYSTEM_LED, Document, line_format
 from bridge.service.schema import (
     BOOLEAN,
     INTEGER,
@@ -101,6 +101,12 @@ def _link_address(value: int) -> int:
 
 def _masters(value: list[object]) -> AddressFilter:
     return AddressFilter.parse(strings(value))
+
+
+def _outstation_led(value: str) -> str:
+    if value == SYSTEM_LED:
+        raise RefusedError(f"{shown(value)} is the LED of the program itself; write another, such as 'led1'")
+    return value
 
 
 def _tables(value: list[object]) -> list[object]:
@@ -193,7 +199,7 @@ OUTSTATION_KEYS: Final[Mapping[str, Key]] = {
     "masters": Key(STRINGS, 'masters = ["10.1.1.5"]', _masters),
     "line": Key(STRING, 'line = "bay1"'),
     "link_address": Key(INTEGER, "link_address = 12", _link_address),
-    "led": Key(STRING, 'led = "led1"', default=None),
+    "led": Key(STRING, 'led = "led1"', _outstation_led, default=None),
     "enabled": Key(BOOLEAN, "enabled = true", default=True),
 }
 
@@ -213,7 +219,7 @@ def read_document(file: Row, board_leds: Iterable[str], report: Report) -> Docum
         known={
             "server": _names(servers),
             "line": _names(lines),
-            "led": _names(leds, board_leds),
+            "led": _names(leds, (name for name in board_leds if name != SYSTEM_LED)),
         },
     )
 

@@ -25,6 +25,8 @@ from bridge.routing.timing import (
 from bridge.service.schema import Report, Row, did_you_mean, in_words, under
 
 PARITY_BITS: Final = {"none": 0, "even": 1, "odd": 1}
+SYSTEM_LED: Final = "system"
+"""The LED that shows the program itself (`hw.board` calls it so too); no outstation may have it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +78,8 @@ def check(document: Document, board_leds: Mapping[str, int], report: Report) -> 
     _check_exclusive(document.lines, _DEVICE, report)
     _check_endpoints(document.servers, report)
     _check_exclusive(document.leds, _PIN, report)
-    _check_board_pins(document.leds, board_leds, report)
     _check_references(document, report)
+    _check_board_pins(document, board_leds, report)
     _check_names(document.outstations, report)
     _check_exclusive(document.outstations, _LINK_ADDRESS, report)
     _check_exclusive(document.outstations, _LED, report)
@@ -143,16 +145,16 @@ def _check_exclusive(rows: Iterable[Row], exclusive: Exclusive, report: Report) 
             report.add(under(group[1].path, exclusive.attributes[-1]), problem)
 
 
-def _check_board_pins(leds: Sequence[Row], board_leds: Mapping[str, int], report: Report) -> None:
-    overridden = {row.name for row in leds}
-    board_names = {pin: name for name, pin in board_leds.items() if name not in overridden}
-    for row in leds:
-        name = board_names.get(row.get("pin"))
-        if name is not None:
-            report.add(
-                under(row.path, "pin"),
-                f"pin {row.get('pin')} is that of the board's LED {name!r}; use that LED, or write another pin",
-            )
+def _check_board_pins(document: Document, board_leds: Mapping[str, int], report: Report) -> None:
+    """Check the file's pins against those of board LEDs in use; the pins of the others are free."""
+    used = {SYSTEM_LED, *(row.get("led") for row in document.outstations)}
+    used -= {row.name for row in document.leds}
+    board_names = {pin: name for name, pin in board_leds.items() if name in used}
+    for row in document.leds:
+        pin = row.get("pin")
+        if pin in board_names:
+            problem = f"pin {pin} is that of the board's LED {board_names[pin]!r}"
+            report.add(under(row.path, "pin"), f"{problem}; use that LED, or write another pin")
 
 
 def _check_endpoints(servers: Sequence[Row], report: Report) -> None:
@@ -161,7 +163,7 @@ def _check_endpoints(servers: Sequence[Row], report: Report) -> None:
         if taken and wanted and _collide(taken, wanted):
             report.add(
                 under(second.path, "listen"),
-                f"'{wanted}' cannot be had beside '{taken}' of server {first.name!r}; write another port",
+                f"'{wanted}' collides with '{taken}' of server {first.name!r}; write another port",
             )
 
 
@@ -191,8 +193,9 @@ def _remedy(path: str, name: str, known: Sequence[str]) -> str:
     if not known:
         return f"add [{path}]"
     meant = did_you_mean(name, known)
-    there_are = in_words(known, "or")
-    return f"did you mean {meant!r}? (there is {there_are})" if meant else f"write {there_are}"
+    if meant is None:
+        return f"write {in_words(known, 'or')}"
+    return f"did you mean {meant!r}? (known: {in_words(known, 'and')})"
 
 
 def _check_names(outstations: Sequence[Row], report: Report) -> None:

@@ -70,7 +70,7 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class BlockFigures:
-    """A block, reduced. Times in microseconds; `cpu_s` is the bridge's CPU, in seconds per 10,000 round trips."""
+    """A block, reduced. Times in microseconds; `cpu_s` is the bridge's CPU seconds per 10,000 round trips."""
 
     sent: int
     answered: int

@@ -107,30 +107,40 @@ def _cpu(peer: Summary, block: BlockFigures | None) -> str:
     return "" if block is None or peer.start_ms is None else f"{block.cpu_s:.2f}"
 
 
-def columns(result: Result) -> list[tuple[str, Cell]]:
-    """Heading and cell of every column, in order."""
+Table = list[tuple[str, Cell]]
+
+
+def tables(result: Result) -> list[Table]:
+    """Two tables, as headings and cells: how fast, and at what cost."""
     largest = result.plan.sizes[-1]
-    ratio_size = result.ratio_size()
-    return [
-        ("bridge", lambda peer: peer.label),
-        *((f"{size} octets, us", _round_trips(size)) for size in result.plan.sizes),
+    size = result.ratio_size()
+    name: tuple[str, Cell] = ("bridge", lambda peer: peer.label)
+    speed: Table = [
+        name,
+        *((f"{octets} octets, us", _round_trips(octets)) for octets in result.plan.sizes),
         ("above pty, us", lambda peer: _number(result.added(peer))),
         ("x C", _ratio(result, "c")),
         ("x ser2net", _ratio(result, "ser2net")),
-        ("segments", lambda peer: _segments(peer.sizes.get(largest))),
-        ("CPU s", lambda peer: _cpu(peer, peer.sizes.get(ratio_size))),
         ("UART: added, us", lambda peer: _times(peer.uart)),
+    ]
+    cost: Table = [
+        name,
+        ("segments", lambda peer: _segments(peer.sizes.get(largest))),
         ("UART: segments", lambda peer: _segments(peer.uart)),
+        ("CPU s", lambda peer: _cpu(peer, peer.sizes.get(size))),
         ("UART: CPU s", lambda peer: _cpu(peer, peer.uart)),
         ("RSS, MB", lambda peer: _number(peer.rss_kib, 1, 1024)),
         ("peak, MB", lambda peer: _number(peer.peak_kib, 1, 1024)),
         ("start, ms", lambda peer: _number(peer.start_ms)),
         ("1st answer, ms", lambda peer: _number(peer.first_answer_ms)),
     ]
+    return [speed, cost]
 
 
-def rows(result: Result) -> list[list[str]]:
-    return [[cell(peer) for _, cell in columns(result)] for peer in result.peers if peer.status == "measured"]
+def grid(result: Result, table: Table) -> list[list[str]]:
+    """Headings and a row per measured peer."""
+    measured = [peer for peer in result.peers if peer.status == "measured"]
+    return [[head for head, _ in table], *([cell(peer) for _, cell in table] for peer in measured)]
 
 
 def notes(result: Result) -> list[str]:
@@ -141,8 +151,8 @@ def notes(result: Result) -> list[str]:
         "Round trips of whole DNP3 frames, client > bridge > pty > RTU and back, in us as p50 / p99; "
         f"{PINS[result.pin]}{', cores kept awake' if result.awake else ''}; medians of {result.rounds} "
         "interleaved rounds. Trust ratios, not microseconds.",
-        f"above pty: what the bridge itself adds to p50 at {size} octets. x C, x ser2net: p50 at {size} octets "
-        "over that of the C bridge and of tuned ser2net.",
+        f"above pty: what the bridge itself adds to p50 at {size} octets. x C, x ser2net: p50 at {size} "
+        "octets over that of the C bridge and of tuned ser2net.",
         f"segments: recv() calls per answer of {plan.sizes[-1]} octets. CPU s: of the bridge's process, per "
         f"10,000 round trips of {size} octets.",
         f"UART: the RTU delivers {plan.uart_size} octets as a UART at 115200 Bd does, 16 at a time. added: "
@@ -162,33 +172,35 @@ def notes(result: Result) -> list[str]:
     return lines
 
 
-# ---------------------------------------------------------------------------------------------- tables
+# ---------------------------------------------------------------------------------------------- forms
 
 
-def _versions(result: Result) -> str:
+def _machine(result: Result) -> str:
     named = {f"{peer.key} {peer.version}" for peer in result.peers if peer.version and "-" not in peer.key}
-    machine = ", ".join(f"{name} {value}" for name, value in result.machine.items())
-    return ", ".join([machine, *sorted(named)])
+    machine = [f"{name} {value}" for name, value in result.machine.items()]
+    return f"{', '.join([*machine, *sorted(named)])}; {result.took_s:.0f} s."
 
 
 def terminal(result: Result) -> str:
-    heads = [head for head, _ in columns(result)]
-    grid = [heads, *rows(result)]
-    widths = [max(len(row[n]) for row in grid) for n in range(len(heads))]
-    lines = ["  ".join(_align(row, widths)).rstrip() for row in grid]
-    lines.insert(1, "  ".join("-" * width for width in widths))
-    return "\n".join([*lines, "", *notes(result), f"{_versions(result)}; {result.took_s:.0f} s"])
+    parts = [_aligned(grid(result, table)) for table in tables(result)]
+    return "\n\n".join([*parts, "\n".join([*notes(result), _machine(result)])])
 
 
-def _align(row: Sequence[str], widths: Sequence[int]) -> list[str]:
-    return [
-        text.rjust(width) if n else text.ljust(width)
-        for n, (text, width) in enumerate(zip(row, widths, strict=True))
-    ]
+def _aligned(lines: list[list[str]]) -> str:
+    widths = [max(len(text) for text in column) for column in zip(*lines, strict=True)]
+    lines = [lines[0], ["-" * width for width in widths], *lines[1:]]
+    return "\n".join("  ".join(_justified(line, widths)).rstrip() for line in lines)
+
+
+def _justified(line: Sequence[str], widths: Sequence[int]) -> list[str]:
+    first, *others = zip(line, widths, strict=True)
+    return [first[0].ljust(first[1]), *(text.rjust(width) for text, width in others)]
 
 
 def markdown(result: Result) -> str:
-    heads = [head for head, _ in columns(result)]
-    lines = [heads, ["---", *["--:"] * (len(heads) - 1)], *rows(result)]
-    table = "\n".join("| " + " | ".join(line) + " |" for line in lines)
-    return "\n\n".join([table, *notes(result), f"{_versions(result)}."])
+    parts = []
+    for table in tables(result):
+        head, *lines = grid(result, table)
+        lines = [head, ["---", *["--:"] * (len(head) - 1)], *lines]
+        parts.append("\n".join("| " + " | ".join(line) + " |" for line in lines))
+    return "\n\n".join([*parts, *notes(result), _machine(result)])

@@ -1,4 +1,7 @@
-"""The bench itself: its quick form measures what is installed, and every frame comes back whole. No times asserted."""
+"""The bench itself: its quick form measures what is installed, and every frame comes back whole.
+
+No time is asserted: the machine's speed is not the program's.
+"""
 
 from __future__ import annotations
 

@@ -6,12 +6,12 @@ from bridge.transport.segment import SegmentHeader
 from tests.vectors import LINK_FRAMES
 
 
-@pytest.mark.parametrize("octet", range(256))
-def test_every_octet_survives(octet: int) -> None:
-    header = SegmentHeader.of(octet)
-    assert header.octet == octet
-    assert header == SegmentHeader(fir=header.fir, fin=header.fin, sequence=header.sequence)
-    assert header is SegmentHeader.of(octet)
+def test_every_octet_survives() -> None:
+    for octet in range(256):
+        header = SegmentHeader.of(octet)
+        assert header.octet == octet
+        assert header == SegmentHeader(fir=header.fir, fin=header.fin, sequence=header.sequence)
+        assert header is SegmentHeader.of(octet)
 
 
 @pytest.mark.parametrize(

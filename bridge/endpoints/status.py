@@ -1,0 +1,97 @@
+"""The status of a running bridge over a unix socket: connect, read one JSON document, done."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import json
+import os
+import socket
+import stat
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from bridge.endpoints.events import warn
+from bridge.errors import BindError
+
+_READ_TIMEOUT_S = 5.0
+
+
+class StatusServer:
+    """Answers every connection with the JSON of `snapshot()`."""
+
+    def __init__(self, path: str, snapshot: Callable[[], Mapping[str, Any]]) -> None:
+        self._path = Path(path)
+        self._snapshot = snapshot
+        self._server: asyncio.Server | None = None
+
+    async def bind(self) -> None:
+        """Start to answer. Raises `BindError` when another program does, or the path cannot be used."""
+        try:
+            self._path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+            self._remove_stale()
+            loop = asyncio.get_running_loop()
+            self._server = await loop.create_unix_server(lambda: _Answer(self._snapshot), self._path)
+            self._path.chmod(0o660)
+        except OSError as error:
+            if isinstance(error, BindError):
+                raise
+            reason = os.strerror(error.errno) if error.errno else str(error)
+            raise BindError(error.errno, f"cannot offer the status at {self._path}: {reason}") from None
+
+    def close(self) -> None:
+        """Stop answering and remove the socket."""
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+            self._path.unlink(missing_ok=True)
+
+    def _remove_stale(self) -> None:
+        """Take away the socket of a bridge that was killed; never anything else, never a living one's."""
+        try:
+            mode = self._path.stat().st_mode
+        except FileNotFoundError:
+            return
+        if not stat.S_ISSOCK(mode):
+            raise BindError(
+                errno.EEXIST, f"{self._path} is there and is no socket; set service.status_socket"
+            )
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+            probe.settimeout(0.5)
+            try:
+                probe.connect(str(self._path))
+            except OSError:
+                self._path.unlink(missing_ok=True)
+                return
+        raise BindError(
+            errno.EADDRINUSE,
+            f"another bridge answers at {self._path}; stop it, or set another service.status_socket",
+        )
+
+
+class _Answer(asyncio.Protocol):
+    def __init__(self, snapshot: Callable[[], Mapping[str, Any]]) -> None:
+        self._snapshot = snapshot
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        try:
+            transport.write(json.dumps(self._snapshot()).encode() + b"\n")
+        except Exception as error:
+            warn("status failed", error=repr(error))
+        transport.close()
+
+
+def fetch(path: str) -> dict[str, Any]:
+    """Return the status of the bridge that answers at `path`. Raises OSError, or ValueError for no JSON."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        connection.settimeout(_READ_TIMEOUT_S)
+        connection.connect(path)
+        parts = []
+        while part := connection.recv(65536):
+            parts.append(part)
+    document = json.loads(b"".join(parts))
+    if not isinstance(document, dict):
+        raise ValueError("the status is no JSON object")
+    return document

@@ -1,0 +1,171 @@
+"""The composition root: a configuration becomes servers, lines, outstations and LEDs that run."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+from bridge.endpoints.bridged_outstation import BridgedOutstation
+from bridge.endpoints.events import note, warn
+from bridge.endpoints.hub import LineHub
+from bridge.endpoints.serial_line import SerialSettings
+from bridge.endpoints.status import StatusServer
+from bridge.endpoints.tcp_server import TcpServer
+from bridge.endpoints.tcp_session import SessionLimits
+from bridge.errors import BindError
+from bridge.routing.timing import octet_time_s
+from bridge.routing.turn import Timing
+from bridge.service.config import Configuration, LineConfig, OutstationConfig, ServerConfig
+from bridge.service.leds import PanelLink
+from bridge.service.snapshot import take
+from bridge.version import VERSION
+from hw.board import DEFAULT_BOARD, SYSTEM_LED
+from hw.driver import LedDriver
+from hw.gpio import GpioBackend, LedPin, open_outputs
+from hw.indicator import Heartbeat, Indicator
+from hw.pattern import Light
+
+_DRAIN_S = 1.0
+"""What is being sent may take this long when the program ends; it must be gone within 2 s."""
+
+BOARD_LEDS: Mapping[str, int] = DEFAULT_BOARD.led_pins
+"""The LED names that a configuration may use without defining them."""
+
+
+class Bridge:
+    """Everything that a configuration asks for. To be made in a running event loop.
+
+    `await start()` raises `BindError` and leaves nothing running; `await close()` ends it cleanly.
+    """
+
+    def __init__(self, configuration: Configuration) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._started_s = self._loop.time()
+        self._configuration = configuration
+        self._line_indicators: dict[str, list[Indicator]] = {name: [] for name in configuration.lines}
+        self.heartbeat = Heartbeat(configuration.lines)
+        self.indicators: dict[str, Indicator] = {}
+        self.servers = {name: _server(server) for name, server in configuration.servers.items()}
+        self.hubs = {
+            name: LineHub(name, _settings(line), _timing(line), line_changed=self._line_changed)
+            for name, line in configuration.lines.items()
+        }
+        self.outstations: dict[str, BridgedOutstation] = {}
+        for outstation in configuration.outstations:
+            self.indicators[outstation.name] = Indicator()
+            if outstation.enabled:
+                self._add(outstation)
+        self._outputs = open_outputs(_pins(configuration), backend=GpioBackend(configuration.service.gpio))
+        self._driver = LedDriver(self._lights(), self._outputs.by_name)
+        self._status = StatusServer(configuration.service.status_socket, self.snapshot)
+
+    async def start(self) -> None:
+        """Listen, open the lines, light the LEDs, offer the status."""
+        for problem in (self._outputs.problem, *self._outputs.pin_problems.values()):
+            if problem is not None:
+                warn("no LED", reason=problem)
+        try:
+            for server in self.servers.values():
+                await server.bind()
+        except BindError:
+            await self.close()
+            raise
+        for hub in self.hubs.values():
+            hub.start()
+        self._driver.start()
+        try:
+            await self._status.bind()
+        except BindError as error:
+            # The bridge does its work without it.
+            warn("no status socket", reason=error.strerror)
+        note("started", version=VERSION, servers=len(self.servers), lines=len(self.hubs))
+
+    async def close(self) -> None:
+        """End every session and line; what is being sent gets out first, within a second."""
+        self._status.close()
+        for server in self.servers.values():
+            server.stop_listening()
+        await asyncio.gather(
+            *(server.close(drain_s=_DRAIN_S) for server in self.servers.values()),
+            *(hub.close(drain_s=_DRAIN_S) for hub in self.hubs.values()),
+        )
+        await self._driver.close()
+        self._outputs.close()
+        note("stopped")
+
+    @property
+    def now(self) -> float:
+        """The time on the clock that the indicators use."""
+        return self._loop.time()
+
+    def snapshot(self) -> dict[str, Any]:
+        """Return the status as JSON-able data: what `rtu-bridge status --json` prints."""
+        return take(self, self._configuration, self.now - self._started_s)
+
+    def _add(self, outstation: OutstationConfig) -> None:
+        indicator = self.indicators[outstation.name]
+        self._line_indicators[outstation.line].append(indicator)
+        link = PanelLink(indicator, self._loop.time, self._changed)
+        bridged = BridgedOutstation(
+            outstation.name, outstation.link_address, self.hubs[outstation.line], observer=link
+        )
+        self.outstations[outstation.name] = bridged
+        self.servers[outstation.server].add_outstation(bridged, link, outstation.masters)
+
+    def _lights(self) -> dict[str, Light]:
+        lights: dict[str, Light] = {SYSTEM_LED: self.heartbeat}
+        for outstation in self._configuration.outstations:
+            if outstation.led is not None:
+                lights[outstation.led] = self.indicators[outstation.name]
+        return lights
+
+    def _line_changed(self, line: str, is_up: bool) -> None:
+        now = self._loop.time()
+        if is_up:
+            self.heartbeat.line_up(line, now)
+        else:
+            self.heartbeat.line_down(line, now)
+        for indicator in self._line_indicators[line]:
+            if is_up:
+                indicator.line_up(now)
+            else:
+                indicator.line_down(now)
+        self._changed()
+
+    def _changed(self) -> None:
+        self._driver.changed()
+
+
+def _server(config: ServerConfig) -> TcpServer:
+    limits = SessionLimits(
+        half_open_timeout_s=config.half_open_timeout_s,
+        send_stall_s=config.send_stall_s,
+        frame_timeout_s=config.frame_timeout_s,
+    )
+    return TcpServer(config.link_error_mode, str(config.listen), name=config.name, limits=limits)
+
+
+def _settings(config: LineConfig) -> SerialSettings:
+    return SerialSettings(
+        device=config.device, baud=config.baud, parity=config.parity, stop_bits=config.stop_bits
+    )
+
+
+def _timing(config: LineConfig) -> Timing:
+    return Timing(
+        octet_s=octet_time_s(config.baud, parity_bits=config.parity_bits, stop_bits=config.stop_bits),
+        response_timeout_s=config.response_timeout_s,
+        quiet_s=config.frame_timeout_s,
+        request_ttl_s=config.request_ttl_s,
+    )
+
+
+def _pins(configuration: Configuration) -> dict[str, LedPin]:
+    """Return the pins that are used: the system LED's and those of the outstations."""
+    used = {SYSTEM_LED, *(o.led for o in configuration.outstations if o.led is not None)}
+    pins = {name: LedPin(pin) for name, pin in BOARD_LEDS.items() if name in used}
+    for led in configuration.leds.values():
+        if led.name in used:
+            pins[led.name] = LedPin(led.pin, active_low=led.active_low)
+    return pins

@@ -1,0 +1,123 @@
+"""The command `rtu-bridge`. Exit status: 0 done, 1 failed while running, 2 wrong usage or configuration."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Sequence
+
+from bridge.errors import ConfigurationError
+from bridge.version import VERSION
+
+DONE, FAILED, WRONG = 0, 1, 2
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit status."""
+    options = _parser().parse_args(arguments)
+    command: Callable[[argparse.Namespace], int] = options.command
+    try:
+        return command(options)
+    except ConfigurationError as error:
+        print("\n".join(error.problems), file=sys.stderr)
+        return WRONG
+    except BrokenPipeError:
+        # Whoever read us (head, less) has seen enough.
+        sys.stderr.close()
+        return DONE
+    except KeyboardInterrupt:
+        return DONE
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="rtu-bridge", description="DNP3 terminal server: TCP masters reach serial RTUs, frame by frame."
+    )
+    parser.add_argument("--version", action="version", version=f"rtu-bridge {VERSION}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+    run = commands.add_parser("run", help="run the bridge until SIGTERM or SIGINT")
+    run.add_argument("-c", "--config", metavar="FILE", required=True, help="the configuration, in TOML")
+    run.set_defaults(command=_run)
+
+    check = commands.add_parser("check", help="say what is wrong with a configuration, or what it means")
+    check.add_argument("file", metavar="FILE")
+    check.set_defaults(command=_check)
+
+    demo = commands.add_parser("demo", help="run a bridge on ptys, with a simulated RTU and a live panel")
+    demo.add_argument(
+        "--listen", metavar="ADDRESS:PORT", default="127.0.0.1:20000", help="default: %(default)s"
+    )
+    demo.add_argument("--plain", action="store_true", help="plain lines, as when the output is no terminal")
+    demo.set_defaults(command=_demo)
+
+    status = commands.add_parser("status", help="say what the running bridge is doing")
+    status.add_argument("--json", action="store_true", help="print everything, as JSON")
+    where = status.add_mutually_exclusive_group()
+    where.add_argument("-c", "--config", metavar="FILE", help="the running bridge's configuration")
+    where.add_argument("--socket", metavar="PATH", help="the running bridge's status socket")
+    status.set_defaults(command=_status)
+
+    decode = commands.add_parser("decode", help="turn hex or a capture file into readable frames")
+    decode.add_argument(
+        "source", metavar="HEX|FILE|-", nargs="+", help="hex octets, a pcap or text file, or -"
+    )
+    decode.add_argument("--port", type=int, help="of a capture: only this TCP or UDP port")
+    decode.set_defaults(command=_decode)
+    return parser
+
+
+def _run(options: argparse.Namespace) -> int:
+    from bridge.service.run import run
+
+    return run(options.config)
+
+
+def _check(options: argparse.Namespace) -> int:
+    from bridge.service.check import describe
+    from bridge.service.config import load
+    from hw.board import DEFAULT_BOARD
+
+    print(describe(load(options.file, DEFAULT_BOARD.led_pins)))
+    return DONE
+
+
+def _demo(options: argparse.Namespace) -> int:
+    from bridge.service.demo import demo
+
+    return demo(options.listen, is_plain=options.plain or not sys.stdout.isatty())
+
+
+def _status(options: argparse.Namespace) -> int:
+    from bridge.endpoints.status import fetch
+    from bridge.service.panel import print_status
+
+    path = options.socket or _status_socket(options.config)
+    try:
+        snapshot = fetch(path)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        print(f"{path}: {reason}; is the bridge running, with this status socket?", file=sys.stderr)
+        return FAILED
+    if options.json:
+        print(json.dumps(snapshot, indent=2))
+    else:
+        print_status(snapshot)
+    return DONE
+
+
+def _status_socket(config: str | None) -> str:
+    from bridge.service.config import load
+    from bridge.service.paths import default_status_socket
+    from hw.board import DEFAULT_BOARD
+
+    if config is None:
+        return default_status_socket()
+    return load(config, DEFAULT_BOARD.led_pins).service.status_socket
+
+
+def _decode(options: argparse.Namespace) -> int:
+    from bridge.service.captures import decode
+
+    return decode(" ".join(options.source), sys.stdout, port=options.port)

@@ -1,0 +1,106 @@
+"""`rtu-bridge demo`: a bridge that works without hardware, and a panel that shows it at work."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sys
+from importlib import resources
+
+from bridge.endpoints.endpoint import Endpoint
+from bridge.errors import BindError, EndpointError
+from bridge.link.control import Control, LinkFunction
+from bridge.link.frame import Frame
+from bridge.service import config, logs
+from bridge.service.build import BOARD_LEDS, Bridge
+from bridge.service.paths import default_status_socket
+from bridge.service.run import stop_signal
+from bridge.service.simulated import SimulatedDevice, poll_link_status
+
+_MASTER_HOST = "127.0.0.2"
+_POLL_PERIOD_S = 0.7
+_PANEL_PERIOD_S = 0.1
+_PLAIN_PERIOD_S = 5.0
+
+
+def demo(listen: str, *, is_plain: bool) -> int:
+    """Run the demo until SIGINT or SIGTERM and return the exit status."""
+    try:
+        Endpoint.parse(listen)
+    except EndpointError as error:
+        print(f"--listen: {error}", file=sys.stderr)
+        return 2
+    logs.set_up("info" if is_plain else "error", "text")
+    with contextlib.suppress(KeyboardInterrupt):
+        return asyncio.run(_demo(listen, is_plain=is_plain))
+    return 0
+
+
+async def _demo(listen: str, *, is_plain: bool) -> int:
+    stopped = stop_signal()
+    poles, yours = SimulatedDevice([12, 13]), SimulatedDevice([1024])
+    text = (resources.files("bridge.service") / "demo.toml").read_text(encoding="utf-8")
+    values = {
+        "listen": listen,
+        "bay1": poles.device,
+        "bay2": yours.device,
+        "status_socket": default_status_socket(),
+    }
+    for name, value in values.items():
+        text = text.replace(f"@{name}@", value)
+    bridge = Bridge(config.parse(text, "demo.toml", BOARD_LEDS))
+    try:
+        await bridge.start()
+    except BindError as error:
+        print(f"{error.strerror}; try --listen 127.0.0.1:20001", file=sys.stderr)
+        return 1
+    endpoint = bridge.servers["main"].endpoint
+    print(_introduction(endpoint), flush=True)
+    polling = asyncio.create_task(
+        poll_link_status((str(endpoint.host), endpoint.port), _MASTER_HOST, (12, 13), period_s=_POLL_PERIOD_S)
+    )
+    show = _print_plainly if is_plain else _show_live
+    try:
+        await show(bridge, stopped)
+    finally:
+        polling.cancel()
+        await bridge.close()
+        poles.close()
+        yours.close()
+    return 0
+
+
+def _introduction(endpoint: Endpoint) -> str:
+    request = Frame.build(
+        Control.build(LinkFunction.REQUEST_LINK_STATUS, from_master=True), destination=1024, source=1
+    )
+    octets = "".join(f"\\x{octet:02x}" for octet in request.octets)
+    return (
+        f"A bridge listens on {endpoint}. A master at {_MASTER_HOST} polls two simulated RTUs through it.\n"
+        f"Be the master of a third, address 1024, from another shell:\n"
+        f"  (printf '{octets}'; sleep 1) | nc {endpoint.host} {endpoint.port} | xxd\n"
+        f"or point your own master at it (it answers link services). Ask: rtu-bridge status. End: Ctrl-C.\n"
+    )
+
+
+async def _show_live(bridge: Bridge, stopped: asyncio.Event) -> None:
+    from rich.live import Live
+
+    from bridge.service.panel import render
+
+    with Live(render(bridge.snapshot()), auto_refresh=False) as live:
+        while not await _happens(stopped, _PANEL_PERIOD_S):
+            live.update(render(bridge.snapshot()), refresh=True)
+
+
+async def _print_plainly(bridge: Bridge, stopped: asyncio.Event) -> None:
+    from bridge.service.panel import plain_lines
+
+    while not await _happens(stopped, _PLAIN_PERIOD_S):
+        print("\n".join(plain_lines(bridge.snapshot())), flush=True)
+
+
+async def _happens(event: asyncio.Event, within_s: float) -> bool:
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(event.wait(), within_s)
+    return event.is_set()

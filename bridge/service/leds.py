@@ -1,0 +1,58 @@
+"""Between the bridge and the panel: what happens on the wire becomes events of an outstation's indicator."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from bridge.endpoints.tcp_server import ConnectionState
+
+
+class IndicatorEvents(Protocol):
+    """What an indicator wants to hear; `now` is monotonic seconds. `hw.indicator.Indicator` is one."""
+
+    def master_connected(self, now: float) -> None: ...  # noqa: D102
+    def master_disconnected(self, now: float) -> None: ...  # noqa: D102
+    def request_sent(self, now: float) -> None: ...  # noqa: D102
+    def answer_received(self, now: float) -> None: ...  # noqa: D102
+    def answer_missed(self, now: float) -> None: ...  # noqa: D102
+    def noise_heard(self, now: float) -> None: ...  # noqa: D102
+
+
+class PanelLink:
+    """Feeds one indicator: a `ConnectionStateListener` and an `OutstationObserver` in one."""
+
+    def __init__(
+        self, indicator: IndicatorEvents, clock: Callable[[], float], changed: Callable[[], None]
+    ) -> None:
+        """Pass events on with the time of `clock`, then call `changed`."""
+        self._indicator = indicator
+        self._clock = clock
+        self._changed = changed
+
+    def connection_state_changed(self, state: ConnectionState, peer: str) -> None:
+        """A master came or went."""
+        if state is ConnectionState.CONNECTED:
+            self._pass_on(self._indicator.master_connected)
+        else:
+            self._pass_on(self._indicator.master_disconnected)
+
+    def request_sent(self) -> None:
+        """A frame went out to the RTU."""
+        self._pass_on(self._indicator.request_sent)
+
+    def answer_received(self) -> None:
+        """A frame of the RTU reached its master."""
+        self._pass_on(self._indicator.answer_received)
+
+    def answer_missed(self) -> None:
+        """A request got no answer."""
+        self._pass_on(self._indicator.answer_missed)
+
+    def noise_heard(self) -> None:
+        """The line brought octets that are no frame."""
+        self._pass_on(self._indicator.noise_heard)
+
+    def _pass_on(self, event: Callable[[float], None]) -> None:
+        event(self._clock())
+        self._changed()

@@ -1,0 +1,104 @@
+"""The state of a running bridge as plain data. Its keys are an interface: people's scripts read them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+from bridge.endpoints.hub import LineHub
+from bridge.endpoints.tcp_server import TcpServer
+from bridge.service.config import Configuration, OutstationConfig
+from bridge.version import VERSION
+
+if TYPE_CHECKING:
+    from bridge.service.build import Bridge
+
+
+def take(bridge: Bridge, configuration: Configuration, uptime_s: float) -> dict[str, Any]:
+    """Return everything that an operator may ask of the bridge now."""
+    return {
+        "version": VERSION,
+        "uptime_s": round(uptime_s, 3),
+        "configuration": configuration.source_name,
+        "servers": [_server(server) for server in bridge.servers.values()],
+        "lines": [
+            _line(hub, configuration.lines[name].framing, configuration.lines[name].baud)
+            for name, hub in bridge.hubs.items()
+        ],
+        "outstations": [_outstation(bridge, outstation) for outstation in configuration.outstations],
+    }
+
+
+def _server(server: TcpServer) -> dict[str, Any]:
+    return {
+        "name": server.name,
+        "listen": str(server.endpoint),
+        "link_error_mode": server.link_error_mode.value,
+        "sessions": [
+            {
+                "peer": session.peer,
+                "frames_received": session.counters.frames,
+                "frames_sent": session.frames_sent,
+                "octets_received": session.counters.octets_in,
+                "octets_discarded": session.counters.octets_discarded,
+                "discards": _counts(session.counters.discards),
+                "drops": _counts(session.drops),
+            }
+            for session in server.sessions
+        ],
+        "session_ends": _counts(server.session_ends),
+        "drops": _counts(server.drops),
+        "listener_errors": server.listener_errors,
+    }
+
+
+def _line(hub: LineHub, framing: str, baud: int) -> dict[str, Any]:
+    line = hub.line
+    return {
+        "name": hub.name,
+        "device": line.settings.device,
+        "settings": f"{baud} {framing}",
+        "is_up": line.is_open,
+        "reason": line.reason,
+        "openings": line.openings,
+        "losses": line.losses,
+        "frames_heard": hub.counters.frames,
+        "octets_heard": hub.counters.octets_in,
+        "octets_discarded": hub.counters.octets_discarded,
+        "crc_errors": hub.counters.crc_errors,
+        "discards": _counts(hub.counters.discards),
+        "drops": _counts(hub.drops),
+        "waiting_frames": hub.waiting_frames,
+    }
+
+
+def _outstation(bridge: Bridge, config: OutstationConfig) -> dict[str, Any]:
+    now = bridge.now
+    indicator = bridge.indicators[config.name]
+    bridged = bridge.outstations.get(config.name)
+    session = None if bridged is None else bridge.servers[config.server].session_of(bridged)
+    status: dict[str, Any] = {
+        "name": config.name,
+        "enabled": config.enabled,
+        "server": config.server,
+        "line": config.line,
+        "link_address": config.link_address,
+        "master": None if session is None else session.peer,
+        "led": {"name": config.led, "state": indicator.state(now).value, "lit": indicator.is_lit(now)},
+    }
+    if bridged is None:
+        return status
+    counters = bridged.counters
+    return status | {
+        "frames_from_master": counters.frames_from_master,
+        "frames_to_master": counters.frames_to_master,
+        "exchanges": _counts(counters.outcomes),
+        "last_response_s": counters.last_response_s,
+        "is_answering": counters.is_answering,
+        "drops": _counts(counters.drops),
+    }
+
+
+def _counts(counter: Mapping[Any, int]) -> dict[str, int]:
+    return {key.value if isinstance(key, Enum) else str(key): count for key, count in counter.items()}

@@ -1,0 +1,252 @@
+import asyncio
+import logging
+import threading
+from collections.abc import Coroutine
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+
+from hw.driver import LedDriver
+from hw.gpio import GpioBackend, LedPin, Output, open_outputs
+from hw.indicator import Heartbeat, Indicator
+from hw.pattern import Light
+from tests.hw.timeline import VirtualLoop, until
+
+
+def run(main: Coroutine[Any, Any, None]) -> None:
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        runner.run(main)
+
+
+class Recorder:
+    """An output that notes (time, level) of each write, and fails at will."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.broken = False
+        self.writes: list[tuple[float, bool]] = []
+
+    def set(self, lit: bool) -> None:
+        self.writes.append((round(asyncio.get_running_loop().time(), 6), lit))
+        if self.broken:
+            raise OSError(5, "Input/output error")
+
+    def close(self) -> None:
+        pass
+
+
+def answering() -> Indicator:
+    indicator = Indicator()
+    indicator.line_up(0.0)
+    indicator.master_connected(0.0)
+    return indicator
+
+
+def silent() -> Indicator:
+    indicator = Indicator()
+    indicator.master_connected(0.0)
+    return indicator
+
+
+def test_writes_are_the_timeline_and_nothing_else() -> None:
+    async def main() -> None:
+        output = Recorder("led1")
+        indicator = answering()
+        driver = LedDriver({"led1": indicator}, {"led1": output})
+        driver.start()
+        await until(10.0)
+        assert output.writes == [(0.0, True)]
+        indicator.request_sent(10.0)
+        driver.changed()
+        await until(20.0)
+        assert output.writes[1:] == [(10.0, False), (10.1, True)]
+        indicator.master_disconnected(20.0)
+        driver.changed()
+        driver.changed()
+        await until(23.0)
+        assert output.writes[3:] == [(20.1, False), (22.0, True), (22.1, False)]
+        await driver.close()
+        await driver.close()
+        assert output.writes[6:] == [(23.0, False)]
+
+    run(main())
+
+
+def test_mock_pins_through_the_driver() -> None:
+    async def main() -> None:
+        outputs = open_outputs(
+            {"system": LedPin(26), "led1": LedPin(16), "led2": LedPin(23, active_low=True)},
+            backend=GpioBackend.MOCK,
+        )
+        heart = Heartbeat([])
+        driver = LedDriver({"system": heart, "led1": answering(), "led2": silent()}, outputs.by_name)
+        driver.start()
+        levels = []
+        for now in (0.05, 0.15, 0.25, 0.35, 1.05):
+            await until(now)
+            levels.append(tuple(outputs.is_high(name) for name in ("system", "led1", "led2")))
+        assert levels == [
+            (True, True, False),
+            (False, True, True),
+            (False, True, False),
+            (False, True, True),
+            (True, True, False),
+        ]
+        await driver.close()
+        assert [outputs.is_high(name) for name in ("system", "led1", "led2")] == [False, False, True], "dark"
+        outputs.close()
+
+    run(main())
+
+
+async def test_on_a_real_loop() -> None:
+    outputs = open_outputs({"led1": LedPin(16)}, backend=GpioBackend.MOCK)
+    indicator = Indicator()
+    driver = LedDriver({"led1": indicator}, outputs.by_name)
+    driver.start()
+    now = asyncio.get_running_loop().time()
+    indicator.master_connected(now)
+    driver.changed()
+    async with asyncio.timeout(10.0):
+        for level in (True, False, True, False):
+            while outputs.is_high("led1") is not level:
+                await asyncio.sleep(0.001)
+    await driver.close()
+    outputs.close()
+
+
+def test_the_clock_is_the_callers() -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        output = Recorder("led1")
+        indicator = Indicator()
+        indicator.master_connected(5000.0)
+        driver = LedDriver({"led1": indicator}, {"led1": output}, clock=lambda: loop.time() + 5000.0)
+        driver.start()
+        await until(0.35)
+        await driver.close()
+        assert output.writes == [(0.0, True), (0.1, False), (0.2, True), (0.3, False), (0.35, False)]
+
+    run(main())
+
+
+def test_64_leds_add_no_thread_and_one_task() -> None:
+    async def main() -> None:
+        before = threading.active_count()
+        lights: dict[str, Light] = {}
+        outputs: dict[str, Output] = {}
+        with ExitStack() as stack:
+            for bank in range(4):  # a mock Pi has 28 pins
+                leds = {f"led{bank}.{pin}": LedPin(pin) for pin in range(4, 20)}
+                opened = open_outputs(leds, backend=GpioBackend.MOCK)
+                stack.callback(opened.close)
+                outputs.update(opened.by_name)
+                lights.update({name: silent() for name in leds})
+            assert len(lights) == 64
+            driver = LedDriver(lights, outputs)
+            driver.start()
+            await until(1.05)
+            assert threading.active_count() == before
+            assert len(asyncio.all_tasks()) == 2  # the test's and the driver's
+            await driver.close()
+
+    run(main())
+
+
+def test_only_lights_that_are_due_are_asked() -> None:
+    class Counting(Indicator):
+        asked = 0
+
+        def is_lit(self, now: float) -> bool:
+            self.asked += 1
+            return super().is_lit(now)
+
+    async def main() -> None:
+        resting, driver_output = Counting(), Recorder("led1")
+        driver = LedDriver(
+            {"led1": resting, "led2": silent()}, {"led1": driver_output, "led2": Recorder("led2")}
+        )
+        driver.start()
+        await until(10.05)
+        assert resting.asked == 1
+        driver.changed()
+        await until(10.06)
+        assert resting.asked == 2
+        await driver.close()
+
+    run(main())
+
+
+def test_a_pin_that_fails_is_logged_once_and_the_others_go_on(caplog: pytest.LogCaptureFixture) -> None:
+    async def main() -> None:
+        good, bad = Recorder("good"), Recorder("bad")
+        bad.broken = True
+        driver = LedDriver({"bad": silent(), "good": silent()}, {"bad": bad, "good": good})
+        driver.start()
+        await until(0.95)
+        assert [lit for _, lit in good.writes] == [True, False] * 5
+        bad.broken = False
+        before = len(bad.writes)
+        await until(1.15)
+        assert [lit for _, lit in bad.writes[before:]] == [True, False], "tried again at the next change"
+        await driver.close()
+
+    with caplog.at_level(logging.INFO, "hw"):
+        run(main())
+    assert [record.getMessage() for record in caplog.records] == [
+        "LED bad: its pin cannot be written ([Errno 5] Input/output error); not logged again"
+    ]
+
+
+def test_a_light_that_raises_leaves_all_dark_and_says_so(caplog: pytest.LogCaptureFixture) -> None:
+    class Broken:
+        def is_lit(self, now: float) -> bool:
+            if now < 1.0:
+                return False
+            raise RuntimeError("a bug")
+
+        def next_deadline(self, now: float) -> float | None:
+            return 1.0
+
+    async def main() -> None:
+        output = Recorder("led1")
+        driver = LedDriver(
+            {"led1": answering(), "led2": Broken()}, {"led1": output, "led2": Recorder("led2")}
+        )
+        driver.start()
+        await until(2.0)
+        assert output.writes == [(0.0, True), (1.0, False)]
+        await driver.close()
+
+    run(main())
+    assert [record.getMessage() for record in caplog.records] == ["the LED driver stopped, all LEDs are dark"]
+
+
+def test_a_light_needs_an_output() -> None:
+    with pytest.raises(ValueError, match="no output for the lights led2, led3"):
+        LedDriver({name: Indicator() for name in ("led3", "led1", "led2")}, {"led1": Recorder("led1")})
+
+
+def test_an_output_without_a_light_stays_dark() -> None:
+    async def main() -> None:
+        spare = Recorder("spare")
+        driver = LedDriver({"led1": silent()}, {"led1": Recorder("led1"), "spare": spare})
+        driver.start()
+        await until(1.0)
+        await driver.close()
+        assert spare.writes == []
+
+    run(main())
+
+
+def test_start_and_close_in_any_order() -> None:
+    async def main() -> None:
+        driver = LedDriver({}, {})
+        await driver.close()
+        driver.start()
+        with pytest.raises(RuntimeError, match="started before"):
+            driver.start()
+        await driver.close()
+
+    run(main())

@@ -1,0 +1,53 @@
+import pytest
+
+from bridge.link.frame import octets_of_frame
+from bridge.routing.timing import (
+    LONGEST_FRAME,
+    default_frame_timeout_s,
+    default_response_timeout_s,
+    frame_time_s,
+    octet_time_s,
+)
+
+
+@pytest.mark.parametrize(
+    ("parity_bits", "stop_bits", "bits"),
+    [(0, 1, 10), (1, 1, 11), (0, 2, 11), (1, 2, 12)],
+)
+def test_bits_of_an_octet(parity_bits: int, stop_bits: int, bits: int) -> None:
+    assert octet_time_s(1, parity_bits=parity_bits, stop_bits=stop_bits) == bits
+
+
+@pytest.mark.parametrize(
+    ("baud", "octet_s", "longest_s", "response_timeout_s", "frame_timeout_s"),
+    [
+        (300, 0.0333333, 9.733333, 10.733333, 1.433333),
+        (1200, 0.00833333, 2.433333, 3.433333, 0.433333),
+        (9600, 0.00104167, 0.304167, 1.304167, 0.141667),
+        (19200, 0.000520833, 0.152083, 1.152083, 0.120833),
+        (115200, 0.0000868056, 0.0253472, 1.0253472, 0.103472),
+    ],
+)
+def test_times_with_8n1(
+    baud: int, octet_s: float, longest_s: float, response_timeout_s: float, frame_timeout_s: float
+) -> None:
+    assert octet_time_s(baud, parity_bits=0, stop_bits=1) == pytest.approx(octet_s, rel=1e-5)
+    assert frame_time_s(292, baud, parity_bits=0, stop_bits=1) == pytest.approx(longest_s, rel=1e-5)
+    assert default_response_timeout_s(baud, parity_bits=0, stop_bits=1) == pytest.approx(response_timeout_s)
+    assert default_frame_timeout_s(baud, parity_bits=0, stop_bits=1) == pytest.approx(
+        frame_timeout_s, rel=1e-5
+    )
+
+
+def test_parity_lengthens_every_time() -> None:
+    assert frame_time_s(292, 9600, parity_bits=1, stop_bits=1) == pytest.approx(292 * 11 / 9600)
+    assert default_response_timeout_s(9600, parity_bits=1, stop_bits=1) == pytest.approx(1.334583)
+    assert default_frame_timeout_s(9600, parity_bits=1, stop_bits=2) == pytest.approx(0.15)
+
+
+def test_no_octets_take_no_time() -> None:
+    assert frame_time_s(0, 9600, parity_bits=0, stop_bits=1) == 0
+
+
+def test_longest_frame_is_that_of_the_largest_len_octet() -> None:
+    assert octets_of_frame(255) == LONGEST_FRAME == 292

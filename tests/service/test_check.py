@@ -1,0 +1,68 @@
+from pathlib import Path
+
+from bridge.service.check import describe
+from bridge.service.config import load, parse
+
+GOOD = Path(__file__).parent.parent / "config" / "good"
+BOARD_LEDS = {"led1": 17, "led2": 27}
+
+
+def _text(name: str) -> str:
+    return (GOOD / f"{name}.toml").read_text(encoding="utf-8")
+
+
+def test_the_sample() -> None:
+    assert describe(parse(_text("sample"), "bridge.toml")).splitlines() == [
+        "bridge.toml: no errors",
+        "",
+        "MASTERS      SERVER              OUTSTATION  ADDRESS  LINE                        LED",
+        "10.1.1.5     main 0.0.0.0:20000  pole-12     12       bay1 /dev/ttyAMA2 9600 8N1  led1",
+        "10.1.2.0/24",
+        "10.8.0.0/16",
+        "",
+        "LINE  OCTET     FRAME OF 292  RESPONSE TIMEOUT  FRAME TIMEOUT  REQUEST TTL",
+        "bay1  1.042 ms  304 ms        1305 ms           141 ms         10000 ms",
+    ]
+
+
+def test_several_servers_lines_and_a_disabled_outstation() -> None:
+    configuration = parse(_text("one_port_many_masters"), "bridge.toml", BOARD_LEDS)
+    assert describe(configuration).splitlines() == [
+        "bridge.toml: no errors",
+        "",
+        "MASTERS   SERVER                OUTSTATION          ADDRESS  LINE                        LED",
+        "10.1.1.5  main 10.0.0.1:20000   pole-12             0        bay1 /dev/ttyAMA2 9600 8N1  led1",
+        "10.1.1.6  main 10.0.0.1:20000   pole-13             65519    bay2 /dev/ttyAMA3 9600 8N1  led2",
+        "any       other 10.0.0.2:20000  pole-14 (disabled)  0        bay2 /dev/ttyAMA3 9600 8N1  -",
+        "",
+        "LINE  OCTET     FRAME OF 292  RESPONSE TIMEOUT  FRAME TIMEOUT  REQUEST TTL",
+        "bay1  1.042 ms  304 ms        1304 ms           142 ms         10000 ms",
+        "bay2  1.042 ms  304 ms        1304 ms           142 ms         10000 ms",
+    ]
+
+
+def test_line_settings_and_derived_times() -> None:
+    described = describe(parse(_text("one_session_many_outstations"), "bridge.toml")).splitlines()
+    assert described[-2:] == [
+        "north  9.167 ms  2677 ms       3677 ms           467 ms         10000 ms",
+        "south  0.573 ms  167 ms        1167 ms           123 ms         10000 ms",
+    ]
+    assert "1200 8E1" in described[3]
+    assert "19200 8N2" in described[7]
+
+
+def test_warnings_stand_at_the_end() -> None:
+    configuration = load(GOOD / "warnings.toml")
+    assert describe(configuration).splitlines()[-5:] == [
+        "",
+        "Warnings:",
+        *(f"  {warning}" for warning in configuration.warnings),
+    ]
+    assert len(configuration.warnings) == 3
+
+
+def test_no_trailing_white_space() -> None:
+    for path in GOOD.glob("*.toml"):
+        text = describe(load(path, BOARD_LEDS))
+        assert [line for line in text.split("\n") if line != line.rstrip()] == []
+        assert not text.endswith("\n")

@@ -1,0 +1,276 @@
+import random
+import re
+from dataclasses import FrozenInstanceError
+from pathlib import Path
+
+import pytest
+
+from bridge.endpoints.address_filter import AddressFilter
+from bridge.endpoints.endpoint import Endpoint
+from bridge.errors import ConfigurationError
+from bridge.link.framer import LinkErrorMode
+from bridge.service.config import (
+    Configuration,
+    LedConfig,
+    LineConfig,
+    OutstationConfig,
+    ServerConfig,
+    ServiceConfig,
+    load,
+    parse,
+)
+from bridge.service.physics import SYSTEM_LED
+from hw.board import DEFAULT_BOARD
+
+FILES = Path(__file__).parent.parent / "config"
+GOOD = sorted((FILES / "good").glob("*.toml"))
+BAD = sorted((FILES / "bad").glob("*.toml"))
+SAMPLE = (FILES / "good" / "sample.toml").read_text(encoding="utf-8")
+MINIMAL = (FILES / "good" / "minimal.toml").read_text(encoding="utf-8")
+BOARD_LEDS = {"system": 26, "led1": 17, "led2": 27}
+
+
+def _problems(text: str) -> tuple[str, ...]:
+    with pytest.raises(ConfigurationError) as caught:
+        parse(text, "f.toml", BOARD_LEDS)
+    return caught.value.problems
+
+
+@pytest.mark.parametrize("path", BAD, ids=lambda path: path.stem)
+def test_bad_file_is_refused_with_exactly_these_problems(path: Path) -> None:
+    lines = path.read_text(encoding="utf-8").splitlines()
+    expected = [line.removeprefix("# expect: ") for line in lines if line.startswith("# expect: ")]
+    with pytest.raises(ConfigurationError) as caught:
+        load(path, BOARD_LEDS)
+    assert [problem.removeprefix(f"{path}:").lstrip() for problem in caught.value.problems] == expected
+
+
+def test_there_are_bad_files() -> None:
+    assert len(BAD) >= 30
+
+
+@pytest.mark.parametrize("path", GOOD, ids=lambda path: path.stem)
+def test_good_file_loads(path: Path) -> None:
+    assert load(path, BOARD_LEDS).outstations
+
+
+def test_the_sample_as_a_whole() -> None:
+    assert parse(SAMPLE, "bridge.toml") == Configuration(
+        source_name="bridge.toml",
+        service=ServiceConfig(
+            status_socket="/run/rtu-bridge/status.sock", log_level="info", log_format="text", gpio="auto"
+        ),
+        servers={
+            "main": ServerConfig(
+                name="main",
+                listen=Endpoint.parse("0.0.0.0:20000"),
+                link_error_mode=LinkErrorMode.DISCARD,
+                half_open_timeout_s=15,
+                send_stall_s=5.0,
+                frame_timeout_s=1.0,
+            )
+        },
+        lines={
+            "bay1": LineConfig(
+                name="bay1",
+                device="/dev/ttyAMA2",
+                baud=9600,
+                parity="none",
+                stop_bits=1,
+                response_timeout_s=1.305,
+                frame_timeout_s=0.141,
+                request_ttl_s=10.0,
+            )
+        },
+        leds={"led1": LedConfig(name="led1", pin=17, active_low=False)},
+        outstations=(
+            OutstationConfig(
+                name="pole-12",
+                server="main",
+                masters=AddressFilter.parse(["10.1.1.5", "10.1.2.*", "10.8.0.0/16"]),
+                line="bay1",
+                link_address=12,
+                led="led1",
+                enabled=True,
+            ),
+        ),
+        warnings=(),
+    )
+
+
+def test_defaults() -> None:
+    minimal, sample = parse(MINIMAL, "f.toml"), parse(SAMPLE, "f.toml")
+    assert minimal.service == sample.service
+    assert minimal.servers == sample.servers
+    assert minimal.leds == {}
+    assert (minimal.outstations[0].led, minimal.outstations[0].enabled) == (None, True)
+    line = minimal.lines["bay1"]
+    assert (line.parity, line.stop_bits, line.request_ttl_s) == ("none", 1, 10.0)
+    assert line.response_timeout_s == pytest.approx(1.304167)
+    assert line.frame_timeout_s == pytest.approx(0.1416667)
+
+
+def test_default_timeouts_follow_baud_rate_and_parity() -> None:
+    text = MINIMAL.replace("baud = 9600", 'baud = 1200\nparity = "odd"\nstop_bits = 2')
+    line = parse(text, "f.toml").lines["bay1"]
+    assert line.response_timeout_s == pytest.approx(1.0 + 292 * 12 / 1200)
+    assert line.frame_timeout_s == pytest.approx(0.1 + 40 * 12 / 1200)
+    assert (line.parity_bits, line.framing) == (1, "8O2")
+
+
+def test_close_mode_and_whole_seconds() -> None:
+    text = MINIMAL.replace(':20000"', ':20000"\nlink_error_mode = "close"\nsend_stall_s = 2')
+    server = parse(text, "f.toml").servers["main"]
+    assert server.link_error_mode is LinkErrorMode.CLOSE
+    assert server.send_stall_s == 2.0
+    assert isinstance(server.send_stall_s, float)
+
+
+def test_configuration_cannot_be_changed() -> None:
+    configuration = parse(SAMPLE, "f.toml")
+    with pytest.raises(FrozenInstanceError):
+        configuration.warnings = ()  # type: ignore[misc]
+    with pytest.raises(TypeError):
+        configuration.servers["main"] = configuration.servers["main"]  # type: ignore[index]
+
+
+def test_warnings() -> None:
+    assert load(FILES / "good" / "warnings.toml").warnings == tuple(
+        f"{FILES / 'good' / 'warnings.toml'}: {warning}"
+        for warning in (
+            "server.spare: no outstation uses it; write server = 'spare' in one, or delete it",
+            "line.spare: no outstation uses it; write line = 'spare' in one, or delete it",
+            "line.bay1.request_ttl_ms: 1000 ms is shorter than the response timeout of 1304.2 ms: "
+            "one silent RTU makes the requests behind it expire; write 1305 or more",
+        )
+    )
+
+
+def test_port_0_never_collides() -> None:
+    text = MINIMAL.replace("0.0.0.0:20000", "0.0.0.0:0") + '[server.other]\nlisten = "0.0.0.0:0"\n'
+    assert len(parse(text, "f.toml").servers) == 2
+
+
+def test_a_disabled_outstation_is_checked_like_the_others() -> None:
+    again = MINIMAL[MINIMAL.index("[[outstation]]") :].replace("pole-12", "pole-13") + "enabled = false\n"
+    assert _problems(MINIMAL + again) == (
+        "f.toml: outstation.pole-13.link_address: on line 'bay1' link address 12 is that of outstations "
+        "'pole-12' and 'pole-13'; give each RTU on a line its own",
+    )
+
+
+def test_leds_exist_on_the_board_or_in_the_file() -> None:
+    text = MINIMAL + 'led = "led2"\n'
+    assert parse(text, "f.toml", BOARD_LEDS).outstations[0].led == "led2"
+    assert parse(text + "[led.led2]\npin = 5\n", "f.toml").outstations[0].led == "led2"
+    with pytest.raises(ConfigurationError) as caught:
+        parse(text, "f.toml")
+    assert caught.value.problems == (
+        "f.toml: outstation.pole-12.led: there is no LED 'led2'; add [led.led2]",
+    )
+
+
+def test_the_system_led_is_the_one_that_the_board_has() -> None:
+    assert DEFAULT_BOARD.led_pins[SYSTEM_LED]
+    text = MINIMAL + 'led = "led1"\n[led.system]\npin = 5\n'
+    assert parse(text, "f.toml", DEFAULT_BOARD.led_pins).leds == {"system": LedConfig("system", 5, False)}
+
+
+def test_the_pin_of_a_board_led_that_is_not_used_is_free() -> None:
+    text = MINIMAL + 'led = "mine"\n[led.mine]\npin = 17\n'
+    assert parse(text, "f.toml", BOARD_LEDS).leds["mine"].pin == 17
+
+
+def test_the_last_moments_of_a_timeout_that_is_long_enough() -> None:
+    assert parse(MINIMAL.replace("9600", "9600\nresponse_timeout_ms = 305"), "f.toml")
+    assert "at least 305" in _problems(MINIMAL.replace("9600", "9600\nresponse_timeout_ms = 304"))[0]
+    assert parse(MINIMAL.replace("9600", "9600\nframe_timeout_ms = 2"), "f.toml")
+    assert "at least 2" in _problems(MINIMAL.replace("9600", "9600\nframe_timeout_ms = 1"))[0]
+
+
+@pytest.mark.parametrize("octets", [b"\xef\xbb\xbf" + SAMPLE.encode(), SAMPLE.replace("\n", "\r\n").encode()])
+def test_what_windows_editors_write(tmp_path: Path, octets: bytes) -> None:
+    path = tmp_path / "bridge.toml"
+    path.write_bytes(octets)
+    assert load(path).outstations == parse(SAMPLE, "").outstations
+
+
+def test_files_that_cannot_be_read(tmp_path: Path) -> None:
+    latin, utf16, missing = tmp_path / "latin.toml", tmp_path / "utf16.toml", tmp_path / "missing.toml"
+    latin.write_bytes(b"# first line\n# M\xfchle\n")
+    utf16.write_bytes(SAMPLE.encode("utf-16"))
+    expected = {
+        latin: f"{latin}:2: octet 0xFC is not UTF-8 text; save the file as UTF-8",
+        utf16: f"{utf16}:1: octet 0xFF is not UTF-8 text; save the file as UTF-8",
+        missing: f"{missing}: there is no such file; name one that exists",
+        tmp_path: f"{tmp_path}: is a directory; name a file in it",
+        latin / "f.toml": f"{latin / 'f.toml'}: cannot be read: Not a directory; name a readable file",
+    }
+    for path, problem in expected.items():
+        with pytest.raises(ConfigurationError) as caught:
+            load(path)
+        assert caught.value.problems == (problem,)
+
+
+def test_a_file_without_permission(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: Path) -> bytes:
+        raise PermissionError(13, "Permission denied")
+
+    # Tests may run as root, whom the mode of a file does not stop.
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    with pytest.raises(ConfigurationError) as caught:
+        load(tmp_path / "f.toml")
+    assert caught.value.problems == (
+        f"{tmp_path / 'f.toml'}: may not be read by this user; "
+        "give it the permission, or run as another user",
+    )
+
+
+def test_text_that_breaks_the_toml_reader() -> None:
+    assert _problems("a = " + "[" * 100_000) == ("f.toml: is nested too deep; write tables of depth two",)
+    (digits,) = _problems("a = " + "9" * 5000)
+    assert digits.startswith("f.toml: Exceeds the limit")
+
+
+ODD_VALUES = (
+    *("1", "-1", "0", "1.5", "inf", "nan", "true", '""', '"x"', "[]", '[""]', "[[]]", "{}", "2024-01-01"),
+    *("0x" + "f" * 5000, "07:30:00", '"' + "y" * 500 + '"', '"\\u0000\\n\\u2028"', "{ a = { b = 1 } }"),
+)
+
+
+@pytest.mark.parametrize("value", ODD_VALUES, ids=lambda value: value[:20])
+def test_any_value_for_any_key_is_right_or_a_problem_of_one_line(value: str) -> None:
+    lines = SAMPLE.splitlines()
+    for number, line in enumerate(lines):
+        key = re.match(r"(\w+) = ", line)
+        if key is not None:
+            _expect_problems_of_one_line(
+                "\n".join([*lines[:number], f"{key[1]} = {value}", *lines[number + 1 :]])
+            )
+
+
+def test_damaged_files_are_right_or_problems_of_one_line() -> None:
+    rng = random.Random(1815)
+    for _ in range(1500):
+        text = list(SAMPLE)
+        for _ in range(rng.randint(1, 6)):
+            at = rng.randrange(len(text))
+            text[at : at + rng.randint(0, 8)] = rng.choice(
+                ["", "\n", '"', "[", "]", "=", "0", "é", "\\", "."]
+            )
+        _expect_problems_of_one_line("".join(text))
+
+
+def _expect_problems_of_one_line(text: str) -> None:
+    for problem in _problems_or_none(text):
+        assert problem.startswith("f.toml:")
+        assert problem.isprintable(), problem
+        assert ";" in problem
+
+
+def _problems_or_none(text: str) -> tuple[str, ...]:
+    try:
+        parse(text, "f.toml", BOARD_LEDS)
+    except ConfigurationError as error:
+        return error.problems
+    return ()
