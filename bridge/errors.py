@@ -6,6 +6,7 @@
     ├── ConflictError            an outstation that cannot stand beside one already added
     ├── BindError                the operating system refused to listen
     ├── FrameError               a link frame that cannot be built (never: one that was received)
+    ├── CaptureError             hex text or a capture file that cannot be read
     ├── LineError                a serial port that cannot be opened, with the operator's remedy
     └── ConfigurationError       a configuration file with at least one error; carries all of them
 
@@ -40,6 +41,10 @@ class BindError(RtuBridgeError, OSError):
 
 class FrameError(RtuBridgeError, ValueError):
     """A link frame was asked for that IEEE 1815 clause 9 cannot express."""
+
+
+class CaptureError(RtuBridgeError, ValueError):
+    """Hex text or a capture file cannot be read; the message says why."""
 
 
 class LineError(RtuBridgeError, OSError):

@@ -10,13 +10,15 @@ from bridge.link.frame import LONGEST_FRAME
 __all__ = [
     "LONGEST_FRAME",
     "default_frame_timeout_s",
+    "default_request_ttl_s",
     "default_response_timeout_s",
     "frame_time_s",
     "octet_time_s",
 ]
 
 _START_AND_DATA_BITS = 1 + 8
-_RESPONSE_ALLOWANCE_S = 1.0
+_RESPONSE_ALLOWANCE_S = 2.0
+_REQUEST_TTL_S = 10.0
 _STALL_ALLOWANCE_S = 0.1
 _STALL_OCTETS = 40
 
@@ -32,9 +34,14 @@ def frame_time_s(octets: int, baud: int, *, parity_bits: int, stop_bits: int) ->
 
 
 def default_response_timeout_s(baud: int, *, parity_bits: int, stop_bits: int) -> float:
-    """Return how long to wait for an answer: 1 s for the device to think, plus one longest frame."""
+    """Return how long to wait for an answer: 2 s for the device to think, plus one longest frame."""
     longest_s = frame_time_s(LONGEST_FRAME, baud, parity_bits=parity_bits, stop_bits=stop_bits)
     return _RESPONSE_ALLOWANCE_S + longest_s
+
+
+def default_request_ttl_s(response_timeout_s: float) -> float:
+    """Return how long a request may wait for its turn: 10 s, or two silent devices' time on a slow line."""
+    return max(_REQUEST_TTL_S, 2 * response_timeout_s)
 
 
 def default_frame_timeout_s(baud: int, *, parity_bits: int, stop_bits: int) -> float:

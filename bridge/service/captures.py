@@ -23,7 +23,7 @@ from ipaddress import IPv6Address, ip_address
 from pathlib import Path
 from typing import Any, NamedTuple, TextIO
 
-from bridge.errors import RtuBridgeError
+from bridge.errors import CaptureError
 from bridge.service.explain import StreamExplainer
 
 _FINE, _DOUBTFUL, _UNUSABLE = range(3)
@@ -54,10 +54,6 @@ _TIME_UNIT, _TIME_OFFSET = 9, 14
 _ETHERNET = 1
 _IP_AT = {0: 4, 108: 4, 12: 0, 14: 0, 101: 0, 228: 0, 229: 0, 113: 16, 276: 20}
 """Where IP begins in packets of the other link types: loopback, raw IP, Linux cooked versions 1 and 2."""
-
-
-class CaptureError(RtuBridgeError, ValueError):
-    """A capture or hex text cannot be read; the message is one line that says where and why."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,8 @@ from bridge.endpoints.address_filter import AddressFilter
 from bridge.endpoints.endpoint import Endpoint
 from bridge.link.address import LAST_INDIVIDUAL, AddressKind, kind_of
 from bridge.link.framer import LinkErrorMode
-from bridge.routing.timing import default_frame_timeout_s, default_response_timeout_s
+from bridge.routing.timing import default_frame_timeout_s, default_request_ttl_s, default_response_timeout_s
+from bridge.service.paths import default_status_socket
 from bridge.service.physics import PARITY_BITS, SYSTEM_LED, Document, line_format
 from bridge.service.schema import (
     BOOLEAN,
@@ -131,7 +132,7 @@ SERVICE_KEYS: Final[Mapping[str, Key]] = {
         STRING,
         'status_socket = "/run/rtu-bridge/status.sock"',
         _socket_path,
-        default="/run/rtu-bridge/status.sock",
+        default=default_status_socket(),
     ),
     "log_level": Key(STRING, 'log_level = "info"', one_of(LOG_LEVELS), default="info"),
     "log_format": Key(STRING, 'log_format = "text"', one_of(LOG_FORMATS), default="text"),
@@ -167,7 +168,7 @@ LINE_KEYS: Final[Mapping[str, Key]] = {
     "stop_bits": Key(INTEGER, "stop_bits = 1", one_of((1, 2)), default=1),
     "response_timeout_ms": Key(
         INTEGER,
-        "response_timeout_ms = 1305",
+        "response_timeout_ms = 2305",
         milliseconds(1, _LONGEST_TIME_MS),
         default=LEFT_OUT,
         attribute="response_timeout_s",
@@ -183,7 +184,7 @@ LINE_KEYS: Final[Mapping[str, Key]] = {
         INTEGER,
         "request_ttl_ms = 10000",
         milliseconds(1, _LONGEST_TIME_MS),
-        default=10.0,
+        default=LEFT_OUT,
         attribute="request_ttl_s",
     ),
 }
@@ -259,6 +260,9 @@ def _add_line_defaults(row: Row, table: Mapping[str, object]) -> None:
     for label, default in defaults.items():
         if f"{label}_ms" not in table:
             row.values[f"{label}_s"] = default(**settings)
+    response_timeout_s = row.get("response_timeout_s")
+    if "request_ttl_ms" not in table and response_timeout_s is not None:
+        row.values["request_ttl_s"] = default_request_ttl_s(response_timeout_s)
 
 
 def _read_outstations(file: Row, report: Report) -> list[Row]:

@@ -3,14 +3,15 @@
 python -m tests.bench.bridges [--quick] [--peers ours,c,...] [--pin one|split|none] [--markdown | --json]
 
 Every round starts every peer afresh, one after the other, because the machine's speed drifts; figures are
-medians over the rounds. Exit status: 0 measured, 1 a peer failed or damaged a frame, 2 the bench cannot run.
-A peer that is not installed is reported as missing, which is no failure.
+medians over the quieter half of a peer's rounds. Exit status: 0 measured, 1 a peer failed or damaged a frame,
+2 the bench cannot run. A peer that is not installed is reported as missing, which is no failure.
 
-Why `--pin one` with all cores kept awake: octets pass a pty through a kernel worker thread that runs on any
-core. If that core has halted, waking it costs more than the whole bridge, and whether it has is chance: the
-same bridge measures 33 us in one round and 80 in the next. With the cores awake the rounds agree within a few
-per cent. The worker then runs beside the bridge in every row alike, so a round trip shows what a bridge does
-before it passes the octets on; what it does afterwards shows in its CPU time.
+Why the quieter half, one core, and the others kept awake: octets pass a pty through a kernel worker thread,
+which the scheduler may put on any core. On the bridge's core the C bridge measures 33 us, on another one 80,
+on a halted one up to 150; which it is stays so for seconds and is chance. On one core, with every other core
+kept busy (awake.c), the worker stays there in most rounds, and then a round trip is the sum of all the work
+that anybody does for it. `--pin split` gives the bridge a core to itself: steady too, but what a bridge does
+after it passed the octets on is then hidden behind the worker.
 """
 
 from __future__ import annotations
@@ -70,7 +71,7 @@ def run(
         for program in ("responder", "epoll_bridge", "awake"):
             rig.build(program, directory)
         if awake:
-            stack.enter_context(rig.cores_awake(directory, os.sched_getaffinity(0)))
+            stack.enter_context(rig.cores_awake(directory, plan.cores))
         for number in range(plan.rounds):
             round_started = time.monotonic()
             for peer in peers:

@@ -149,8 +149,8 @@ def notes(result: Result) -> list[str]:
     size = result.ratio_size()
     lines = [
         "Round trips of whole DNP3 frames, client > bridge > pty > RTU and back, in us as p50 / p99; "
-        f"{PINS[result.pin]}{', cores kept awake' if result.awake else ''}; medians of {result.rounds} "
-        "interleaved rounds. Trust ratios, not microseconds.",
+        f"{PINS[result.pin]}{', no core idle' if result.awake else ''}; medians of the quieter half of "
+        f"{result.rounds} interleaved rounds. Trust ratios, not microseconds.",
         f"above pty: what the bridge itself adds to p50 at {size} octets. x C, x ser2net: p50 at {size} "
         "octets over that of the C bridge and of tuned ser2net.",
         f"segments: recv() calls per answer of {plan.sizes[-1]} octets. CPU s: of the bridge's process, per "

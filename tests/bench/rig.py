@@ -136,11 +136,13 @@ def process(
 
 
 @contextmanager
-def cores_awake(programs: Path, cores: Iterable[int]) -> Iterator[None]:
-    """Keeps the cores from halting meanwhile (awake.c), without taking time from anybody."""
+def cores_awake(programs: Path, used: Cores | None) -> Iterator[None]:
+    """Keeps the cores that the bench leaves free busy, or where it leaves none, all from halting (awake.c)."""
+    every = os.sched_getaffinity(0)
+    free = every - used if used else set()
     with ExitStack() as stack:
-        for core in cores:
-            command = [str(programs / "awake"), str(core)]
+        for core in sorted(free or every):
+            command = [str(programs / "awake"), str(core), "busy" if free else "idle"]
             stack.enter_context(process(command, log=programs / f"awake-{core}.log", cores=None))
         yield
 

@@ -20,7 +20,7 @@ pytestmark = [
 ]
 
 ALWAYS = ("pty", "c")
-OTHERS = tuple(key for key in PEERS if key not in (*ALWAYS, "ours"))
+OTHERS = tuple(key for key in PEERS if key not in ALWAYS)
 PLAN = replace(bridges.QUICK, rounds=2, frames=100)
 
 

@@ -106,14 +106,14 @@ def test_defaults() -> None:
     assert (minimal.outstations[0].led, minimal.outstations[0].enabled) == (None, True)
     line = minimal.lines["bay1"]
     assert (line.parity, line.stop_bits, line.request_ttl_s) == ("none", 1, 10.0)
-    assert line.response_timeout_s == pytest.approx(1.304167)
+    assert line.response_timeout_s == pytest.approx(2.304167)
     assert line.frame_timeout_s == pytest.approx(0.1416667)
 
 
 def test_default_timeouts_follow_baud_rate_and_parity() -> None:
     text = MINIMAL.replace("baud = 9600", 'baud = 1200\nparity = "odd"\nstop_bits = 2')
     line = parse(text, "f.toml").lines["bay1"]
-    assert line.response_timeout_s == pytest.approx(1.0 + 292 * 12 / 1200)
+    assert line.response_timeout_s == pytest.approx(2.0 + 292 * 12 / 1200)
     assert line.frame_timeout_s == pytest.approx(0.1 + 40 * 12 / 1200)
     assert (line.parity_bits, line.framing) == (1, "8O2")
 
@@ -140,8 +140,8 @@ def test_warnings() -> None:
         for warning in (
             "server.spare: no outstation uses it; write server = 'spare' in one, or delete it",
             "line.spare: no outstation uses it; write line = 'spare' in one, or delete it",
-            "line.bay1.request_ttl_ms: 1000 ms is shorter than the response timeout of 1304.2 ms: "
-            "one silent RTU makes the requests behind it expire; write 1305 or more",
+            "line.bay1.request_ttl_ms: 1000 ms is shorter than the response timeout of 2304.2 ms: "
+            "one silent RTU makes the requests behind it expire; write 2305 or more",
         )
     )
 

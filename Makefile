@@ -1,0 +1,42 @@
+# make run | make test: each sets up by itself what it needs. make setup | check | bench | clean
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# Peers that the interoperability tests drive. Without them those tests are skipped and say so.
+PEERS := tshark socat ser2net
+
+.PHONY: setup run test check bench clean peers
+
+setup: $(VENV)/.installed peers
+
+$(VENV)/.installed: pyproject.toml
+	@echo "== setting up $(VENV) (once, half a minute with a fast network)"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "rtu-bridge needs Python 3.11 or newer; set PYTHON=")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --disable-pip-version-check --progress-bar on -e '.[test,check]'
+	@touch $@
+
+peers:
+	@missing=""; for peer in $(PEERS); do command -v $$peer >/dev/null 2>&1 || [ -x /usr/sbin/$$peer ] || missing="$$missing $$peer"; done; \
+	if [ -z "$$missing" ]; then :; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then \
+		echo "== installing$$missing for the interoperability tests (a minute or two)"; \
+		apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $$missing; \
+	else echo "== not installed, their tests will be skipped:$$missing"; fi
+
+run: $(VENV)/.installed
+	$(BIN)/rtu-bridge demo
+
+test: setup
+	$(BIN)/python -m pytest
+
+check: $(VENV)/.installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: setup
+	$(BIN)/python -m tests.bench.bridges
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,88 @@
+"""Who may import whom, held over the syntax trees. ARCHITECTURE in the README draws the same picture."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+MODULES = sorted([*ROOT.glob("bridge/**/*.py"), *ROOT.glob("hw/**/*.py")])
+
+MAY_IMPORT = {
+    "errors": set(),
+    "version": set(),
+    "link": {"errors"},
+    "application": {"errors"},
+    "transport": {"errors", "link"},
+    # The router and the turns read a fragment's first octets: its transport and application headers.
+    "routing": {"errors", "link", "transport", "application"},
+    "endpoints": {"errors", "link", "transport", "application", "routing"},
+    "service": {"errors", "version", "link", "transport", "application", "routing", "endpoints"},
+    "__init__": {"errors", "version", "link", "endpoints"},
+    "__main__": {"service"},
+}
+PURE = {"errors", "version", "link", "transport", "application", "routing"}
+IMPURE_MODULES = {
+    "asyncio",
+    "socket",
+    "time",
+    "logging",
+    "threading",
+    "os",
+    "io",
+    "pathlib",
+    "serial",
+    "select",
+}
+ONLY_IN = {
+    "serial": {"bridge/endpoints/serial_line.py"},
+    "serial_asyncio": {"bridge/endpoints/serial_line.py"},
+    "gpiozero": {"hw/gpio.py"},
+    "hw": {"bridge/service/build.py", "bridge/service/cli.py"},
+    "rich": {"bridge/service/panel.py", "bridge/service/demo.py"},
+    "dpkt": {"bridge/service/captures.py"},
+    "fastcrc": {"bridge/link/crc.py"},
+}
+
+
+def imports(path: Path) -> set[str]:
+    """Return the dotted names of every module that a file imports, also inside functions."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: write absolute imports"
+            found.add(str(node.module))
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def layer(path: Path) -> str:
+    parts = path.relative_to(ROOT / "bridge").parts
+    return parts[0].removesuffix(".py")
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_imports(path: Path) -> None:
+    name = str(path.relative_to(ROOT))
+    imported = imports(path)
+    roots = {dotted.partition(".")[0] for dotted in imported}
+    for module, homes in ONLY_IN.items():
+        if module in roots and path.parts[-2] != "hw":
+            assert name in homes, f"{name} imports {module}; only {homes} may"
+    if name.startswith("hw/"):
+        assert "bridge" not in roots, f"{name}: hw knows nothing of the bridge"
+        assert "gpiozero" not in roots or name in ONLY_IN["gpiozero"]
+        return
+    own = layer(path)
+    used = {dotted.split(".")[1] for dotted in imported if dotted.startswith("bridge.")}
+    assert used - {own} <= MAY_IMPORT[own], f"{name}: {own} may import {MAY_IMPORT[own]}"
+    if own in PURE:
+        assert not roots & IMPURE_MODULES, f"{name} is sans-I/O: no {roots & IMPURE_MODULES}"
+
+
+def test_every_layer_has_a_rule() -> None:
+    assert {layer(path) for path in MODULES if path.is_relative_to(ROOT / "bridge")} <= set(MAY_IMPORT)
