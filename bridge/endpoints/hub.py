@@ -140,6 +140,7 @@ class LineHub:
         """Take every outstation of this line back from a session."""
         self._held.discard(session)
         self._run(self._turn.detach(session, self._loop.time()))
+        self._settle()
 
     def submit(self, session: TcpSession, address: int, frame: Frame, now: float) -> None:
         """Take a master's frame for an outstation of this line."""
@@ -147,6 +148,7 @@ class LineHub:
         if self._turn.waiting_of(session) >= _HOLD_FRAMES:
             self._held.add(session)
             session.hold(self)
+        self._settle()
 
     # LineUser
 
@@ -162,6 +164,7 @@ class LineHub:
         now = self._loop.time()
         self._turn.heard(now)
         self._take(self._framer.receive(octets, now), now)
+        self._settle()
 
     def line_lost(self, reason: str) -> None:
         """Fail what is under way."""
@@ -169,6 +172,7 @@ class LineHub:
         if self._line_changed is not None:
             self._line_changed(self.name, False)
         self._run(self._turn.line_down(self._loop.time()))
+        self._settle()
 
     # Carrying out
 
@@ -179,16 +183,24 @@ class LineHub:
         if discards != self._discards_seen:
             self._discards_seen = discards
             self._report_noise()
-        self._arm()
 
     def _on_deadline(self) -> None:
         now = self._loop.time()
         self._take(self._framer.on_deadline(now), now)
         self._run(self._turn.on_deadline(now))
+        self._settle()
 
-    def _arm(self) -> None:
-        deadlines = (self._framer.next_deadline(), self._turn.next_deadline())
-        self._timer.set(min((d for d in deadlines if d is not None), default=None))
+    def _settle(self) -> None:
+        """After a stimulus: read again from sessions whose queue has drained, and set the timer."""
+        if self._held:
+            for session in [held for held in self._held if self._turn.waiting_of(held) <= _HOLD_FRAMES // 2]:
+                self._held.discard(session)
+                session.release(self)
+        stalled, turn = self._framer.next_deadline(), self._turn.next_deadline()
+        if stalled is not None and (turn is None or stalled < turn):
+            self._timer.set(stalled)
+        else:
+            self._timer.set(turn)
 
     def _run(self, steps: Iterable[Step]) -> None:
         """Carry out steps in order, also when one of them leads to more (a send that ends its session)."""
@@ -202,10 +214,6 @@ class LineHub:
                 self._handlers[type(step)](step)
         finally:
             self._is_running = False
-        for session in [held for held in self._held if self._turn.waiting_of(held) <= _HOLD_FRAMES // 2]:
-            self._held.discard(session)
-            session.release(self)
-        self._arm()
 
     def _send(self, step: Send) -> None:
         station = self._stations[step.address]

@@ -31,11 +31,9 @@ class LinkFunction(IntEnum):
     LINK_STATUS = 0x0B
     NOT_SUPPORTED = 0x0F
 
-    @property
-    def carries_user_data(self) -> bool:
-        """Whether frames of this function have a transport segment in them."""
-        return self in (LinkFunction.CONFIRMED_USER_DATA, LinkFunction.UNCONFIRMED_USER_DATA)
 
+CARRIES_USER_DATA = frozenset({LinkFunction.CONFIRMED_USER_DATA, LinkFunction.UNCONFIRMED_USER_DATA})
+"""Functions whose frames have a transport segment in them."""
 
 _FUNCTIONS = {int(function): function for function in LinkFunction}
 
@@ -53,6 +51,7 @@ class Control:
     fcb: bool
     fcv: bool
     function: LinkFunction | None
+    carries_user_data: bool
 
     @classmethod
     def of(cls, octet: int) -> Control:
@@ -77,13 +76,15 @@ class Control:
 
 
 def _take_apart(octet: int) -> Control:
+    function = _FUNCTIONS.get(octet & (ControlBits.PRM | _FUNCTION_CODE))
     return Control(
         octet=octet,
         from_master=bool(octet & ControlBits.DIR),
         is_primary=bool(octet & ControlBits.PRM),
         fcb=bool(octet & ControlBits.FCB),
         fcv=bool(octet & ControlBits.FCV),
-        function=_FUNCTIONS.get(octet & (ControlBits.PRM | _FUNCTION_CODE)),
+        function=function,
+        carries_user_data=function in CARRIES_USER_DATA,
     )
 
 

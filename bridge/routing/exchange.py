@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import dataclass
-from enum import Enum, auto
+from enum import IntEnum, StrEnum, auto
 
 from bridge.link.frame import Frame
 from bridge.routing.stimulus import Reading, Stimulus
@@ -21,7 +21,7 @@ S = Stimulus
 _SEQUENCES = 16
 
 
-class Awaits(Enum):
+class Awaits(IntEnum):
     """What the exchange on the wire waits for."""
 
     NOTHING = auto()
@@ -102,7 +102,7 @@ def awaited_after(reading: Reading, awaits: Awaits) -> Awaits:
 _ENDS_OF_FRAGMENTS = frozenset({S.LAST_FRAGMENT, S.LAST_FRAGMENT_CON, S.FRAGMENT, S.FRAGMENT_CON})
 
 
-class Outcome(Enum):
+class Outcome(StrEnum):
     """How an exchange ended."""
 
     ANSWERED = "answered"

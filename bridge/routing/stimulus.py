@@ -6,8 +6,8 @@ what that fragment is until its last segment has passed.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from enum import Enum, auto
+from enum import IntEnum, auto
+from typing import NamedTuple
 
 from bridge.application.function import NO_RESPONSE, ApplicationControl, Function
 from bridge.link.address import AddressKind, kind_of
@@ -19,7 +19,7 @@ _APPLICATION_HEADER_OCTETS = 3
 """Transport octet, application control, function: what the first segment must have to be understood."""
 
 
-class Stimulus(Enum):
+class Stimulus(IntEnum):
     """Everything a frame can mean to the exchange on the wire."""
 
     # From a master.
@@ -63,8 +63,7 @@ class Stimulus(Enum):
     """The end of a fragment after which more follow when it is confirmed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(NamedTuple):
     """A frame's meaning; `sequence` is the application sequence, which only a first segment shows."""
 
     stimulus: Stimulus
@@ -140,8 +139,7 @@ class Reader:
 
 def _segment_header(frame: Frame) -> SegmentHeader | None:
     """Return the transport header, or None for a frame that no fragment can be read from."""
-    function = frame.control.function
-    if function is None or not function.carries_user_data or len(frame.octets) == HEADER_OCTETS:
+    if not frame.control.carries_user_data or len(frame.octets) == HEADER_OCTETS:
         return None
     header = SegmentHeader.of(frame.octets[HEADER_OCTETS])
     has_application_header = frame.octets[2] >= 5 + _APPLICATION_HEADER_OCTETS

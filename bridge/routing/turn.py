@@ -23,6 +23,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Hashable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from bridge.link.frame import LONGEST_FRAME, Frame
 from bridge.routing.drop import Drop
@@ -58,16 +59,14 @@ class Timing:
     """Longest frames that may be handed to the port ahead of the wire: the segments of one request."""
 
 
-@dataclass(frozen=True, slots=True)
-class Send:
+class Send(NamedTuple):
     """Write this frame to the line now."""
 
     address: int
     frame: Frame
 
 
-@dataclass(frozen=True, slots=True)
-class Deliver:
+class Deliver(NamedTuple):
     """Hand this frame to the session."""
 
     session: Hashable
@@ -75,16 +74,14 @@ class Deliver:
     frame: Frame
 
 
-@dataclass(frozen=True, slots=True)
-class Dropped:
+class Dropped(NamedTuple):
     """Count this frame; `address` is the outstation it concerns, None if there is none."""
 
     address: int | None
     reason: Drop
 
 
-@dataclass(frozen=True, slots=True)
-class Finished:
+class Finished(NamedTuple):
     """An exchange with the outstation ended, `elapsed_s` after its request."""
 
     address: int
@@ -95,7 +92,7 @@ class Finished:
 Step = Send | Deliver | Dropped | Finished
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class _Waiting:
     session: Hashable
     address: int
@@ -202,9 +199,9 @@ class Turn:
                 return [*self._send(address, frame, now), *self._go_on(now)]
             if reading.stimulus in _ASKS_ANEW and exchange.awaits is not Awaits.NOTHING:
                 steps += self._finish(Outcome.SUPERSEDED, now)
-        if reading.stimulus in _ASKS_ANEW:
+        if self._waiting and reading.stimulus in _ASKS_ANEW:
             steps += self._drop_superseded(session, address)
-        if self.waiting_of(session) >= self._timing.queue_frames:
+        if self._waiting and self.waiting_of(session) >= self._timing.queue_frames:
             return [*steps, Dropped(address, Drop.QUEUE_FULL), *self._start_next(now)]
         self._enqueue(_Waiting(session, address, frame, reading, now + self._timing.request_ttl_s))
         return steps + self._start_next(now)

@@ -221,8 +221,7 @@ def _lines(frame: Frame) -> Iterator[str]:
 
 def _segment_of(frame: Frame) -> bytes | None:
     """Return the frame's transport segment, or None where its function carries none."""
-    function = frame.control.function
-    return frame.user_data if function is not None and function.carries_user_data else None
+    return frame.user_data if frame.control.carries_user_data else None
 
 
 def _link_words(frame: Frame) -> str:

@@ -137,7 +137,7 @@ def process(
 
 @contextmanager
 def cores_awake(programs: Path, used: Cores | None) -> Iterator[None]:
-    """Keeps the cores that the bench leaves free busy, or where it leaves none, all from halting (awake.c)."""
+    """Keeps the cores that the bench does not use busy; where there is none, all from halting (awake.c)."""
     every = os.sched_getaffinity(0)
     free = every - used if used else set()
     with ExitStack() as stack:

@@ -33,7 +33,5 @@ def test_fcv_of_a_secondary_is_dfc() -> None:
 
 
 def test_which_functions_carry_user_data() -> None:
-    assert {function for function in LinkFunction if function.carries_user_data} == {
-        LinkFunction.CONFIRMED_USER_DATA,
-        LinkFunction.UNCONFIRMED_USER_DATA,
-    }
+    carrying = {octet & 0x4F for octet in range(256) if Control.of(octet).carries_user_data}
+    assert carrying == {LinkFunction.CONFIRMED_USER_DATA, LinkFunction.UNCONFIRMED_USER_DATA}

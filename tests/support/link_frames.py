@@ -23,7 +23,8 @@ def take_frame(octets: bytearray) -> bytes | None:
     length = octets_of_frame(octets)
     taken = bytes(octets[:length])
     del octets[:length]
-    assert taken == wire_crc.frame(taken[3], destination(taken), source(taken), user_data(taken)), taken.hex(" ")
+    right = wire_crc.frame(taken[3], destination(taken), source(taken), user_data(taken))
+    assert taken == right, taken.hex(" ")
     return taken
 
 

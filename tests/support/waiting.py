@@ -12,7 +12,9 @@ PATIENCE_S = 10.0
 """Five times what anything here should take on a busy machine."""
 
 
-def until(condition: Callable[[], T], what: str, *, within_s: float = PATIENCE_S, pause_s: float = 0.005) -> T:
+def until(
+    condition: Callable[[], T], what: str, *, within_s: float = PATIENCE_S, pause_s: float = 0.005
+) -> T:
     """Return what `condition` returns as soon as that is true; `what` says what was missed otherwise."""
     deadline_s = time.monotonic() + within_s
     while True:

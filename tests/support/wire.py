@@ -10,6 +10,7 @@ import os
 import pty
 import random
 import select
+import termios
 import threading
 import time
 import tty
@@ -138,13 +139,17 @@ class Wire:
         os.close(self._wake_reader)
         os.close(self._wake_writer)
 
-    def make_noise(self, direction: Direction, noise: Noise | None) -> NoiseMaker | None:
-        """Damage this direction from now on; None makes it clean again."""
+    def make_noise(self, direction: Direction, noise: Noise) -> NoiseMaker:
+        """Damage this direction from now on."""
+        maker = NoiseMaker(noise)
         with self._lock:
-            maker = self._noise.pop(direction, None) if noise is None else NoiseMaker(noise)
-            if noise is not None and maker is not None:
-                self._noise[direction] = maker
-            return maker
+            self._noise[direction] = maker
+        return maker
+
+    def make_clean(self) -> None:
+        """Damage nothing any more."""
+        with self._lock:
+            self._noise.clear()
 
     def octets(self, direction: Direction) -> bytes:
         """Return everything that was delivered in one direction."""
@@ -176,7 +181,11 @@ class Wire:
         while not self._is_over:
             near = self._near
             ends = [end.master for end in (near, self._far) if end is not None]
-            ready = select.select([*ends, self._wake_reader], [], [])[0]
+            try:
+                ready = select.select([*ends, self._wake_reader], [], [])[0]
+            except OSError:
+                # Unplugged between these two lines.
+                continue
             if self._wake_reader in ready:
                 os.read(self._wake_reader, _READ_OCTETS)
             with self._lock:
@@ -220,8 +229,6 @@ class _Pty:
             os.write(self.master, octets)
 
     def flush(self) -> None:
-        import termios
-
         termios.tcflush(self._slave, termios.TCIOFLUSH)
 
     def close(self) -> None:
