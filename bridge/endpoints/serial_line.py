@@ -76,6 +76,8 @@ class SerialLine:
         self._closing: list[asyncio.Future[None]] = []
         self.reason: str | None = "not opened yet"
         """Why the line is down; None while it is open."""
+        self.attempted = asyncio.Event()
+        """Set after the first attempt to open the port, however it went."""
         self.openings = 0
         self.losses = 0
 
@@ -114,6 +116,7 @@ class SerialLine:
 
     def _on_open_result(self, future: asyncio.Future[serial.Serial]) -> None:
         self._slow_timer.set(None)
+        self.attempted.set()
         error = future.exception()
         if error is None and self._is_closed:
             future.result().close()

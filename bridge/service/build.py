@@ -29,6 +29,8 @@ from hw.pattern import Light
 _DRAIN_S = 1.0
 """What is being sent may take this long when the program ends; it must be gone within 2 s."""
 
+_FIRST_OPENING_S = 0.2
+
 BOARD_LEDS: Mapping[str, int] = DEFAULT_BOARD.led_pins
 """The LED names that a configuration may use without defining them."""
 
@@ -65,14 +67,19 @@ class Bridge:
         for problem in (self._outputs.problem, *self._outputs.pin_problems.values()):
             if problem is not None:
                 warn("no LED", reason=problem)
+        for hub in self.hubs.values():
+            hub.start()
+        # A master that connects at once should find its lines open; one that is missing keeps nobody waiting.
+        await asyncio.wait(
+            [asyncio.create_task(hub.line.attempted.wait()) for hub in self.hubs.values()],
+            timeout=_FIRST_OPENING_S,
+        )
         try:
             for server in self.servers.values():
                 await server.bind()
         except BindError:
             await self.close()
             raise
-        for hub in self.hubs.values():
-            hub.start()
         self._driver.start()
         try:
             await self._status.bind()

@@ -14,7 +14,7 @@ from bridge.link.frame import Frame
 from bridge.service import config, logs
 from bridge.service.build import BOARD_LEDS, Bridge
 from bridge.service.paths import default_status_socket
-from bridge.service.run import stop_signal
+from bridge.service.run import run_in_loop, stop_signal
 from bridge.service.simulated import SimulatedDevice, poll_link_status
 
 _MASTER_HOST = "127.0.0.2"
@@ -32,7 +32,7 @@ def demo(listen: str, *, is_plain: bool) -> int:
         return 2
     logs.set_up("info" if is_plain else "error", "text")
     with contextlib.suppress(KeyboardInterrupt):
-        return asyncio.run(_demo(listen, is_plain=is_plain))
+        return run_in_loop(_demo(listen, is_plain=is_plain))
     return 0
 
 

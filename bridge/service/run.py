@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import signal
 import sys
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 from bridge.errors import BindError
 from bridge.service import logs
@@ -22,7 +25,16 @@ def run(path: str) -> int:
     logs.set_up(configuration.service.log_level, configuration.service.log_format)
     for warning in configuration.warnings:
         print(warning, file=sys.stderr)
-    return asyncio.run(_serve(configuration))
+    return run_in_loop(_serve(configuration))
+
+
+def run_in_loop(main: Coroutine[Any, Any, int]) -> int:
+    """Run `main` in the fastest event loop there is on this machine."""
+    loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None
+    with contextlib.suppress(ImportError):
+        from uvloop import new_event_loop as loop_factory
+    with asyncio.Runner(loop_factory=loop_factory) as runner:
+        return runner.run(main)
 
 
 async def _serve(configuration: Configuration) -> int:

@@ -29,7 +29,7 @@ int main(int argc, char **argv)
     if (!strcmp(argv[2], "idle"))
         failed = sched_setscheduler(0, SCHED_IDLE, &none);
     else
-        failed = setpriority(PRIO_PROCESS, 0, 19);
+        failed = setpriority(PRIO_PROCESS, 0, 0);
     if (failed || prctl(PR_SET_PDEATHSIG, SIGKILL) || sched_setaffinity(0, sizeof core, &core)) {
         perror("awake");
         return 1;

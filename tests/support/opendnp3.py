@@ -234,6 +234,7 @@ class Master:
     def __init__(self, stack: Any, soe: Soe, application: _MasterApplication) -> None:
         self._stack = stack
         self._application = application
+        self._polls = 0
         self.soe = soe
 
     @property
@@ -247,16 +248,27 @@ class Master:
         return list(self._application.indications)
 
     def wait_until_started(self, *, within_s: float = PATIENCE_S) -> None:
-        """Wait until the tasks of a new connection are done; the integrity poll is the last but one."""
-        started = Task("ENABLE_UNSOLICITED", "SUCCESS")
-        until(lambda: started in self.tasks, "the master's start-up tasks are done", within_s=within_s)
+        """Wait until the tasks of a new connection are done, of which this is the last."""
+        until(
+            lambda: any(task.kind == "ENABLE_UNSOLICITED" for task in self.tasks),
+            "the master's start-up tasks are done",
+            within_s=within_s,
+        )
+
+    def begin_poll(self, classes: Any = ALL_CLASSES) -> None:
+        """Read classes once; `end_poll` waits for it."""
+        self._polls += 1
+        self._stack.ScanClasses(classes, self.soe)
+
+    def end_poll(self, *, within_s: float = PATIENCE_S) -> str:
+        """Wait for what `begin_poll` began; return its end: "SUCCESS", "FAILURE_RESPONSE_TIMEOUT"."""
+        until(lambda: len(self._user_tasks()) >= self._polls, "a poll ends", within_s=within_s)
+        return self._user_tasks()[self._polls - 1].result
 
     def poll(self, classes: Any = ALL_CLASSES, *, within_s: float = PATIENCE_S) -> str:
-        """Read classes once and return how that ended: "SUCCESS", "FAILURE_RESPONSE_TIMEOUT"."""
-        done = self._user_tasks()
-        self._stack.ScanClasses(classes, self.soe)
-        until(lambda: len(self._user_tasks()) > len(done), "a poll ends", within_s=within_s)
-        return self._user_tasks()[len(done)].result
+        """Read classes once and return how that ended."""
+        self.begin_poll(classes)
+        return self.end_poll(within_s=within_s)
 
     def poll_until_answered(self, classes: Any = ALL_CLASSES, *, within_s: float) -> int:
         """Poll until one succeeds, and return how many did not."""
@@ -278,10 +290,6 @@ class Master:
     def direct_operate(self, command: Any, index: int) -> list[str]:
         """Operate without a select; return the task's result and the command's status."""
         return self._command(self._stack.DirectOperate, command, index)
-
-    def close(self) -> None:
-        """End this master; its channel stays."""
-        self._stack.Shutdown()
 
     def _command(self, operate: Any, command: Any, index: int) -> list[str]:
         results: queue.Queue[list[str]] = queue.Queue()
