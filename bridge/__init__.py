@@ -29,9 +29,10 @@ from bridge.errors import (
     RtuBridgeError,
 )
 from bridge.link.framer import LinkErrorMode
-from bridge.version import VERSION as __version__
+from bridge.version import VERSION
 
 __all__ = [
+    "VERSION",
     "AddressFilter",
     "BindError",
     "BridgedOutstation",
@@ -47,5 +48,4 @@ __all__ = [
     "ServedOutstation",
     "SessionLimits",
     "TcpServer",
-    "__version__",
 ]

@@ -132,7 +132,7 @@ class SerialLine:
         except (OSError, termios.error) as error:
             # It was pulled out between the thread and here.
             port.close()
-            self._set_reason(f"{self.settings.device}: {_in_words(error)}")
+            self._set_reason(_in_words(error))
             self._retry()
             return
         self._retry_s = _FIRST_RETRY_S
@@ -147,12 +147,13 @@ class SerialLine:
 
     def _set_reason(self, reason: str) -> None:
         """Log a reason when it is another than before: a port that is missing all day is one line."""
+        reason = reason.removeprefix(f"{self.settings.device}: ")
         if reason != self.reason:
             warn("line down", line=self.name, device=self.settings.device, reason=reason)
         self.reason = reason
 
     def _report_slow_open(self) -> None:
-        self._set_reason(f"{self.settings.device}: the driver has not opened it for {_SLOW_OPEN_S:g} s")
+        self._set_reason(f"the driver has not opened it for {_SLOW_OPEN_S:g} s")
 
     # From the transport
 
@@ -173,7 +174,7 @@ class SerialLine:
         if self._is_closed:
             self.reason = "closed"
         else:
-            self._set_reason(f"{self.settings.device}: {_in_words(error)}")
+            self._set_reason(_in_words(error))
             # The old descriptor goes first: the port is exclusive.
             closing.add_done_callback(lambda _: None if self._is_closed else self._retry())
         self._user.line_lost(self.reason or "")

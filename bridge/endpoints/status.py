@@ -10,7 +10,7 @@ import socket
 import stat
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from bridge.endpoints.events import warn
 from bridge.errors import BindError
@@ -75,12 +75,13 @@ class _Answer(asyncio.Protocol):
         self._snapshot = snapshot
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
+        # Not every loop's transports are asyncio's: uvloop's only behave like them.
+        writer = cast(asyncio.Transport, transport)
         try:
-            transport.write(json.dumps(self._snapshot()).encode() + b"\n")
+            writer.write(json.dumps(self._snapshot()).encode() + b"\n")
         except Exception as error:
             warn("status failed", error=repr(error))
-        transport.close()
+        writer.close()
 
 
 def fetch(path: str) -> dict[str, Any]:

@@ -16,6 +16,7 @@ import socket
 from collections import Counter
 from dataclasses import dataclass, field
 from enum import Enum
+from ipaddress import IPv6Address
 from typing import Protocol
 
 from bridge.endpoints.address_filter import AddressFilter
@@ -196,6 +197,10 @@ class TcpServer:
 
     def session_started(self, session: TcpSession) -> None:
         """Find the peer's group, end that group's older session, and tell everybody."""
+        if self._listening is None:
+            # It was accepted just before we stopped listening.
+            session.end(SessionEnd.SERVER_CLOSED)
+            return
         group = next((g for g in self._groups if g.address_filter.matches(session.peer_address)), None)
         if group is None:
             session.end(SessionEnd.NOT_WANTED)
@@ -258,8 +263,15 @@ class TcpServer:
                 warn("listener failed", outstation=outstation.name, state=state.value, error=repr(error))
 
 
+def _socket_address(endpoint: Endpoint) -> tuple[str | int, ...]:
+    host = endpoint.host
+    if isinstance(host, IPv6Address) and host.scope_id is not None:
+        # The scope of a link-local address is an interface of this machine.
+        return str(host).partition("%")[0], endpoint.port, 0, socket.if_nametoindex(host.scope_id)
+    return str(host), endpoint.port
+
+
 def _listening_socket(endpoint: Endpoint) -> socket.socket:
-    host = str(endpoint.host)
     family = socket.AF_INET6 if endpoint.host.version == 6 else socket.AF_INET
     try:
         sock = socket.socket(family, socket.SOCK_STREAM)
@@ -272,7 +284,7 @@ def _listening_socket(endpoint: Endpoint) -> socket.socket:
         if family == socket.AF_INET6:
             # [::] takes IPv4 masters too, as IPv4-mapped addresses.
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
-        sock.bind((host, endpoint.port))
+        sock.bind(_socket_address(endpoint))
         sock.listen(_BACKLOG)
     except OSError as error:
         sock.close()

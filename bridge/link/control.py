@@ -40,7 +40,7 @@ _FUNCTIONS = {int(function): function for function in LinkFunction}
 
 @dataclass(frozen=True, slots=True)
 class Control:
-    """One control octet, taken apart; `octet` keeps every bit, also of codes that the standard does not define.
+    """One control octet, taken apart; `octet` keeps every bit, also of codes that are not defined.
 
     `function` is None for an undefined code.
     """

@@ -103,7 +103,7 @@ class LinkFramer:
         return self._deadline
 
     def on_deadline(self, now: float) -> list[Frame]:
-        """Give up a stalled candidate and return the frames found among its octets. Early calls do nothing."""
+        """Give up a stalled candidate, return the frames found among its octets. Early calls do nothing."""
         frames: list[Frame] = []
         if self._deadline is None or now < self._deadline:
             return frames

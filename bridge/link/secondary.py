@@ -41,7 +41,7 @@ class State(Enum):
 
 
 class Reaction(NamedTuple):
-    """One row's outcome: the state afterwards, the answer, whether FCB advances, whether data is delivered."""
+    """One row's outcome: state afterwards, answer, whether FCB advances, whether data is delivered."""
 
     state: State
     reply: LinkFunction | None

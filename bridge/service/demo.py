@@ -78,7 +78,7 @@ def _introduction(endpoint: Endpoint) -> str:
     return (
         f"A bridge listens on {endpoint}. A master at {_MASTER_HOST} polls two simulated RTUs through it.\n"
         f"Be the master of a third, address 1024, from another shell:\n"
-        f"  (printf '{octets}'; sleep 1) | nc {endpoint.host} {endpoint.port} | xxd\n"
+        f"  printf '{octets}' | timeout 1 nc {endpoint.host} {endpoint.port} | od -An -tx1\n"
         f"or point your own master at it (it answers link services). Ask: rtu-bridge status. End: Ctrl-C.\n"
     )
 
