@@ -7,6 +7,7 @@
     ├── BindError                the operating system refused to listen
     ├── FrameError               a link frame that cannot be built (never: one that was received)
     ├── CaptureError             hex text or a capture file that cannot be read
+    ├── OutstationConfigError    settings of an outstation that IEEE 1815 does not allow
     ├── LineError                a serial port that cannot be opened, with the operator's remedy
     └── ConfigurationError       a configuration file with at least one error; carries all of them
 
@@ -45,6 +46,10 @@ class FrameError(RtuBridgeError, ValueError):
 
 class CaptureError(RtuBridgeError, ValueError):
     """Hex text or a capture file cannot be read; the message says why."""
+
+
+class OutstationConfigError(RtuBridgeError, ValueError):
+    """An outstation was set up in a way that IEEE 1815 does not allow."""
 
 
 class LineError(RtuBridgeError, OSError):

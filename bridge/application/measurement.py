@@ -47,8 +47,8 @@ Value = bool | int | float | bytes
 class Measurement:
     """One point's state.
 
-    `value` is a bool for binaries, 0 to 3 for double-bit inputs (0 intermediate, 1 off, 2 on, 3 indeterminate),
-    an unsigned 32-bit int for counters, an int or float for analogs, 1 to 255 octets for octet strings.
+    `value` is a bool for binaries, 0 to 3 for double-bit inputs (intermediate, off, on, indeterminate), an
+    unsigned 32-bit int for counters, an int or float for analogs, 1 to 255 octets for octet strings.
     `time_ms` is UTC milliseconds since 1970, None where no time is known. `flags` has no state bits.
     """
 

@@ -340,6 +340,9 @@ def _in_words(error: Exception | None) -> str:
     code = _errno_of(error)
     if code in (errno.EIO, errno.ENXIO, errno.ENODEV):
         return "unplugged or hung up"
+    if code is not None and isinstance(error, serial.SerialException):
+        # Its text is a sentence of pyserial's around the system's reason.
+        return os.strerror(code)
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     return str(error)

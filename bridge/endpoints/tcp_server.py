@@ -276,9 +276,7 @@ def _listening_socket(endpoint: Endpoint) -> socket.socket:
     try:
         sock = socket.socket(family, socket.SOCK_STREAM)
     except OSError as error:
-        raise BindError(
-            error.errno, f"cannot listen on {endpoint}: {os.strerror(error.errno or 0)}"
-        ) from None
+        raise _bind_error(endpoint, error) from None
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
@@ -288,8 +286,12 @@ def _listening_socket(endpoint: Endpoint) -> socket.socket:
         sock.listen(_BACKLOG)
     except OSError as error:
         sock.close()
-        raise BindError(
-            error.errno, f"cannot listen on {endpoint}: {os.strerror(error.errno or 0)}"
-        ) from None
+        raise _bind_error(endpoint, error) from None
     sock.setblocking(False)
     return sock
+
+
+def _bind_error(endpoint: Endpoint, error: OSError) -> BindError:
+    # A scope that is no interface is an error of Python's own, without a code.
+    reason = os.strerror(error.errno) if error.errno else str(error)
+    return BindError(error.errno, f"cannot listen on {endpoint}: {reason}")

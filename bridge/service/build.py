@@ -113,7 +113,8 @@ class Bridge:
     def _add(self, outstation: OutstationConfig) -> None:
         indicator = self.indicators[outstation.name]
         self._line_indicators[outstation.line].append(indicator)
-        link = PanelLink(indicator, self._loop.time, self._changed)
+        changed = self._changed if outstation.led is not None else _nothing
+        link = PanelLink(indicator, self._loop.time, changed)
         bridged = BridgedOutstation(
             outstation.name, outstation.link_address, self.hubs[outstation.line], observer=link
         )
@@ -142,6 +143,10 @@ class Bridge:
 
     def _changed(self) -> None:
         self._driver.changed()
+
+
+def _nothing() -> None:
+    """What an indicator's event leads to where no LED shows it."""
 
 
 def _server(config: ServerConfig) -> TcpServer:

@@ -19,8 +19,15 @@ class IndicatorEvents(Protocol):
     def noise_heard(self, now: float) -> None: ...  # noqa: D102
 
 
+_SHORTEST_EXCHANGE_S = 0.05
+"""An eye cannot tell exchanges that follow each other faster: an indicator hears of one in this time."""
+
+
 class PanelLink:
-    """Feeds one indicator: a `ConnectionStateListener` and an `OutstationObserver` in one."""
+    """Feeds one indicator: a `ConnectionStateListener` and an `OutstationObserver` in one.
+
+    Missed answers and noise are always passed on; of a fast succession of answered requests only some.
+    """
 
     def __init__(
         self, indicator: IndicatorEvents, clock: Callable[[], float], changed: Callable[[], None]
@@ -29,6 +36,7 @@ class PanelLink:
         self._indicator = indicator
         self._clock = clock
         self._changed = changed
+        self._quiet_until_s = 0.0
 
     def connection_state_changed(self, state: ConnectionState, peer: str) -> None:
         """A master came or went."""
@@ -39,14 +47,20 @@ class PanelLink:
 
     def request_sent(self) -> None:
         """A frame went out to the RTU."""
-        self._pass_on(self._indicator.request_sent)
+        if self._clock() >= self._quiet_until_s:
+            self._pass_on(self._indicator.request_sent)
 
     def answer_received(self) -> None:
         """A frame of the RTU reached its master."""
-        self._pass_on(self._indicator.answer_received)
+        now = self._clock()
+        if now >= self._quiet_until_s:
+            self._quiet_until_s = now + _SHORTEST_EXCHANGE_S
+            self._pass_on(self._indicator.answer_received)
 
     def answer_missed(self) -> None:
         """A request got no answer."""
+        # The answer that ends this must be seen, however soon it comes.
+        self._quiet_until_s = 0.0
         self._pass_on(self._indicator.answer_missed)
 
     def noise_heard(self) -> None:

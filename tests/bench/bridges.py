@@ -3,15 +3,15 @@
 python -m tests.bench.bridges [--quick] [--peers ours,c,...] [--pin one|split|none] [--markdown | --json]
 
 Every round starts every peer afresh, one after the other, because the machine's speed drifts; figures are
-medians over the quieter half of a peer's rounds. Exit status: 0 measured, 1 a peer failed or damaged a frame,
-2 the bench cannot run. A peer that is not installed is reported as missing, which is no failure.
+medians over the quietest third of a peer's rounds. Exit status: 0 measured, 1 a peer failed or damaged a
+frame, 2 the bench cannot run. A peer that is not installed is reported as missing, which is no failure.
 
-Why the quieter half, one core, and the others kept awake: octets pass a pty through a kernel worker thread,
+Why the quietest third, one core, and the others kept busy: octets pass a pty through a kernel worker thread,
 which the scheduler may put on any core. On the bridge's core the C bridge measures 33 us, on another one 80,
-on a halted one up to 150; which it is stays so for seconds and is chance. On one core, with every other core
-kept busy (awake.c), the worker stays there in most rounds, and then a round trip is the sum of all the work
-that anybody does for it. `--pin split` gives the bridge a core to itself: steady too, but what a bridge does
-after it passed the octets on is then hidden behind the worker.
+on a halted one up to 150; which it is stays so for seconds and is chance. With every other core kept busy
+(awake.c) the worker stays on the bridge's core in most rounds, and then a round trip is the sum of all the
+work that anybody does for it. `--pin split` gives the bridge a core to itself: what a bridge does after it
+passed the octets on is then hidden behind the worker.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """One visit to one bridge: start it, wait for the first answer, time blocks of round trips, look at its cost.
 
 The machine's speed drifts, so a visit is short and `bridges.py` goes round the peers; `Summary` takes medians
-over the quieter half of the rounds.
+over the quietest third of the rounds.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ class Plan:
     """How much is measured. A block ends after its frames or its time, whichever comes first."""
 
     sizes: tuple[int, ...] = (10, 100, 292)
-    rounds: int = 9
+    rounds: int = 12
     frames: int = 3000
     block_s: float = 1.0
     uart_size: int = 292
     uart_frames: int = 20
-    uart_rounds: int = 9
+    uart_rounds: int = 12
     budget_s: float = 165.0
     bridge_cores: Cores | None = None
     client_cores: Cores | None = None
@@ -343,8 +343,8 @@ def _median(values: Sequence[float | None]) -> float | None:
 
 
 def _together(blocks: Sequence[BlockFigures]) -> BlockFigures:
-    """Times and costs of the quieter half, counts of all."""
-    quiet = sorted(blocks, key=lambda block: block.p50)[: (len(blocks) + 1) // 2]
+    """Times and costs of the quietest third, counts of all."""
+    quiet = sorted(blocks, key=lambda block: block.p50)[: -(-len(blocks) // 3)]
     return BlockFigures(
         sent=sum(b.sent for b in blocks),
         answered=sum(b.answered for b in blocks),

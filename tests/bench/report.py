@@ -149,14 +149,15 @@ def notes(result: Result) -> list[str]:
     size = result.ratio_size()
     lines = [
         "Round trips of whole DNP3 frames, client > bridge > pty > RTU and back, in us as p50 / p99; "
-        f"{PINS[result.pin]}{', no core idle' if result.awake else ''}; medians of the quieter half of "
+        f"{PINS[result.pin]}{', no core idle' if result.awake else ''}; medians of the quietest third of "
         f"{result.rounds} interleaved rounds. Trust ratios, not microseconds.",
         f"above pty: what the bridge itself adds to p50 at {size} octets. x C, x ser2net: p50 at {size} "
         "octets over that of the C bridge and of tuned ser2net.",
         f"segments: recv() calls per answer of {plan.sizes[-1]} octets. CPU s: of the bridge's process, per "
         f"10,000 round trips of {size} octets.",
         f"UART: the RTU delivers {plan.uart_size} octets as a UART at 115200 Bd does, 16 at a time. added: "
-        "how long after the last octet the answer is whole. CPU s: again per 10,000.",
+        f"the round trip beyond the answer's {plan.uart_wire_us / 1000:.1f} ms on the wire. CPU s: again "
+        "per 10,000.",
         "start: from spawn until connect() is accepted. 1st answer: from spawn until the RTU's first answer.",
     ]
     for peer in result.peers:

@@ -18,6 +18,7 @@ import pytest
 
 from tests.support.bridge_process import BridgeProcess, Site, running
 from tests.support.opendnp3 import (
+    ANALOG,
     EVENT_CLASSES,
     ChannelStates,
     Control,
@@ -163,7 +164,8 @@ def test_unsolicited_values_arrive_by_themselves(start: Start) -> None:
         bench.rtu.set(change, makes_events=True)
         expected = [Event(point, value, is_unsolicited=True) for point, value in change.items()]
         until(lambda: bench.master.soe.events[-1:] == expected, "the value arrives")  # noqa: B023
-    assert len(bench.master.soe.events) == 3
+    # An RTU whose confirm is late says the same again.
+    assert len(set(bench.master.soe.events)) == 3
     until(lambda: bench.rtu.application.confirms >= 3, "the RTU has the confirms")
 
 
@@ -201,11 +203,15 @@ def test_two_rtus_on_one_line_get_and_give_only_their_own(
 ) -> None:
     addresses = (10, 11)
     line, _ = peer.open_serial(wire.rtu)
-    rtus = {address: peer.analog_outstation(line, address, points=address) for address in addresses}
+    rtus = {address: peer.outstation(line, address, points=address, kinds=ANALOG) for address in addresses}
     site = Site(device=wire.device, addresses=addresses, link_error_mode=mode, line=PATIENT)
     with running(tmp_path, site) as bridge:
         channel, connection = peer.connect(bridge.port)
-        masters = {address: peer.master(channel, address) for address in addresses}
+        masters = {}
+        for address in addresses:
+            masters[address] = peer.master(channel, address)
+            # A second master on a channel that is still opening makes opendnp3 connect a second time.
+            until(lambda: connection.opens, "the channel is open")
         for master in masters.values():
             master.wait_until_started()
         for seed in range(5):
@@ -352,7 +358,7 @@ def test_an_rtu_that_restarts(tmp_path: Path, wire: Wire, peer: Opendnp3, mode: 
 @pytest.mark.parametrize("mode", ["discard"])
 def test_a_master_that_restarts(tmp_path: Path, wire: Wire, peer: Opendnp3, mode: str) -> None:
     line, _ = peer.open_serial(wire.rtu)
-    rtu = peer.analog_outstation(line, RTU, points=1)
+    rtu = peer.outstation(line, RTU, points=1, kinds=ANALOG)
     with running(tmp_path, Site(device=wire.device, link_error_mode=mode, line=PATIENT)) as bridge:
         for number in range(1, 4):
             rtu.set({Point("Analog", 0): float(number)}, makes_events=False)

@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Self
 
 from bridge.endpoints.endpoint import Endpoint
+from bridge.endpoints.tcp_session import TcpSession
 from tests.support.waiting import PATIENCE_S
 
 _READ_OCTETS = 65536
@@ -66,13 +67,13 @@ class Master:
 
     async def receive(self, octets: int) -> bytes:
         """Return exactly so many octets."""
-        received = b""
+        received = bytearray()
         async with asyncio.timeout(PATIENCE_S):
             while len(received) < octets:
                 part = await self._loop.sock_recv(self.socket, octets - len(received))
-                assert part, f"the end after {received.hex(' ')}"
+                assert part, f"the end after {len(received)} octets"
                 received += part
-        return received
+        return bytes(received)
 
     async def receive_to_the_end(self) -> bytes:
         """Wait until the server ends the connection and return what came before that."""
@@ -88,6 +89,15 @@ class Master:
         with contextlib.suppress(BlockingIOError):
             return self.socket.recv(_READ_OCTETS)
         return b""
+
+    def is_at_end(self) -> bool:
+        """Whether the server has ended the connection and everything before that was read."""
+        try:
+            return self.socket.recv(1, socket.MSG_PEEK) == b""
+        except BlockingIOError:
+            return False
+        except ConnectionError:
+            return True
 
     def close(self) -> None:
         """Hang up with FIN (with RST, if something was not read)."""
@@ -116,3 +126,13 @@ def _target(endpoint: Endpoint, source: str) -> tuple[str, int]:
     if host.is_unspecified:
         return ("::1" if ":" in source else "127.0.0.1"), endpoint.port
     return str(host), endpoint.port
+
+
+def overfill(session: TcpSession) -> int:
+    """Send a peer that does not read about twice what Linux lets the buffers of a connection grow to.
+
+    Returns how many octets that is. The session's limit must be higher.
+    """
+    for _ in range(1024):
+        assert session.send(bytes(8192))
+    return 1024 * 8192

@@ -28,10 +28,12 @@ EVENT_CLASSES = o.ClassField.AllEventClasses()
 MASTER = 1
 """Every master's link address here."""
 
-_POINT_KINDS = (
-    *("binary_input", "double_binary", "analog_input", "counter", "frozen_counter"),
-    *("binary_output_status", "analog_output_status", "time_and_interval", "octet_string"),
+SETTABLE_KINDS = (
+    *("binary_input", "double_binary", "analog_input", "counter"),
+    *("binary_output_status", "analog_output_status"),
 )
+POINT_KINDS = (*SETTABLE_KINDS, "frozen_counter", "time_and_interval", "octet_string")
+ANALOG = ("analog_input",)
 _NAMES = itertools.count(1)
 
 
@@ -343,14 +345,26 @@ class Opendnp3:
         return self._keep(channel), states
 
     def outstation(
-        self, channel: Any, address: int, *, points: int = 5, is_unsolicited: bool = False
+        self,
+        channel: Any,
+        address: int,
+        *,
+        points: int = 5,
+        kinds: Iterable[str] = POINT_KINDS,
+        is_unsolicited: bool = False,
     ) -> Outstation:
-        """Add an outstation with `points` points of every kind."""
-        return self._outstation(channel, address, _database(points), is_unsolicited=is_unsolicited)
-
-    def analog_outstation(self, channel: Any, address: int, *, points: int) -> Outstation:
-        """Add an outstation with analog inputs only."""
-        return self._outstation(channel, address, _database(points, "analog_input"), is_unsolicited=False)
+        """Add an outstation with `points` points of each of these kinds."""
+        config = o.OutstationStackConfig(_database(points, kinds))
+        config.outstation.eventBufferConfig = o.EventBufferConfig.AllTypes(100)
+        config.outstation.params.allowUnsolicited = is_unsolicited
+        config.outstation.params.solConfirmTimeout = _duration(5)
+        config.outstation.params.unsolConfirmTimeout = _duration(1)
+        config.link.LocalAddr, config.link.RemoteAddr = address, MASTER
+        config.link.KeepAliveTimeout = o.TimeDuration.Max()
+        commands, application = self._keep(_Commands()), self._keep(_OutstationApplication())
+        stack = self._keep(channel.AddOutstation(_name("outstation"), commands, application, config))
+        stack.Enable()
+        return Outstation(stack, commands, application)
 
     def master(
         self,
@@ -373,19 +387,6 @@ class Opendnp3:
         stack = self._keep(channel.AddMaster(_name("master"), soe, application, config))
         stack.Enable()
         return Master(stack, soe, application)
-
-    def _outstation(self, channel: Any, address: int, database: Any, *, is_unsolicited: bool) -> Outstation:
-        config = o.OutstationStackConfig(database)
-        config.outstation.eventBufferConfig = o.EventBufferConfig.AllTypes(100)
-        config.outstation.params.allowUnsolicited = is_unsolicited
-        config.outstation.params.solConfirmTimeout = _duration(5)
-        config.outstation.params.unsolConfirmTimeout = _duration(2)
-        config.link.LocalAddr, config.link.RemoteAddr = address, MASTER
-        config.link.KeepAliveTimeout = o.TimeDuration.Max()
-        commands, application = self._keep(_Commands()), self._keep(_OutstationApplication())
-        stack = self._keep(channel.AddOutstation(_name("outstation"), commands, application, config))
-        stack.Enable()
-        return Outstation(stack, commands, application)
 
     def _keep(self, thing: Any) -> Any:
         self._kept.append(thing)
@@ -411,12 +412,11 @@ def analog_values(points: int, seed: int) -> dict[Point, Any]:
     return {Point("Analog", index): float(seed * 1000 + index) for index in range(points)}
 
 
-def _database(points: int, *kinds: str) -> Any:
+def _database(points: int, kinds: Iterable[str]) -> Any:
     """All points are of class 1; this binding cannot configure single points, only leave a kind out."""
     database = o.DatabaseConfig(points)
-    for kind in _POINT_KINDS:
-        if kinds and kind not in kinds:
-            setattr(database, kind, {})
+    for kind in set(POINT_KINDS) - set(kinds):
+        setattr(database, kind, {})
     return database
 
 
@@ -435,7 +435,7 @@ def _name(kind: str) -> str:
 def _serve(device: str, address: str, analog: str) -> None:
     with Opendnp3() as peer:
         channel, states = peer.open_serial(Path(device))
-        outstation = peer.analog_outstation(channel, int(address), points=1)
+        outstation = peer.outstation(channel, int(address), points=1, kinds=ANALOG)
         outstation.set({Point("Analog", 0): float(analog)}, makes_events=False)
         until(lambda: states.opens, "the port is open")
         print("ready", flush=True)

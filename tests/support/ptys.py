@@ -60,7 +60,7 @@ class Pty:
             os.close(self._near)
 
 
-class Socket:
+class Jack:
     """Where adapters are plugged in: a symlink to the pty of the moment, as udev makes one."""
 
     def __init__(self, path: Path) -> None:

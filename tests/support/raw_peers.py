@@ -6,6 +6,7 @@ import contextlib
 import os
 import select
 import socket
+import struct
 import termios
 import threading
 import tty
@@ -83,6 +84,11 @@ class RawMaster:
 
     def close(self) -> None:
         """Hang up."""
+        self._socket.close()
+
+    def reset(self) -> None:
+        """Be gone as a program that crashed: with RST."""
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self._socket.close()
 
 

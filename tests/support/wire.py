@@ -169,6 +169,8 @@ class Wire:
         """Put an adapter in: another pty, at the same device file."""
         with self._lock:
             assert self._near is None, "plugged in already"
+            while self._far.read():
+                pass  # said before anybody could hear it
             self._near = _Pty()
             self.device.symlink_to(self._near.path)
         self._wake()

@@ -1,0 +1,512 @@
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import os
+import termios
+import threading
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import serial
+
+from bridge.endpoints import serial_line
+from bridge.endpoints.serial_line import SerialLine, SerialSettings, open_port
+from bridge.errors import LineError
+from tests.support.descriptors import open_descriptors
+from tests.support.eventually import eventually, turns_of_the_loop
+from tests.support.frames import request
+from tests.support.ptys import Jack, Pty
+
+pytestmark = pytest.mark.wire
+
+LONG = request(rest=bytes(range(247))).octets
+IN_USE = "in use by another program; stop it (a getty or a modem manager, often)"
+MISSING = "no such device; is the adapter plugged in, is the overlay loaded?"
+
+
+@dataclass(eq=False)
+class User:
+    """A `LineUser` that writes down what it is told."""
+
+    opened: int = 0
+    lost: list[str] = field(default_factory=list)
+    heard: bytearray = field(default_factory=bytearray)
+
+    def line_opened(self) -> None:
+        assert self.opened == len(self.lost), "opened twice without a loss between"
+        self.opened += 1
+
+    def octets_heard(self, octets: bytes) -> None:
+        self.heard += octets
+
+    def line_lost(self, reason: str) -> None:
+        self.lost.append(reason)
+        assert self.opened == len(self.lost), "lost twice without an opening between"
+
+
+Line = Callable[..., tuple[SerialLine, User]]
+
+
+@pytest.fixture(autouse=True)
+def quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(serial_line, "_FIRST_RETRY_S", 0.005)
+    monkeypatch.setattr(serial_line, "_LONGEST_RETRY_S", 0.02)
+
+
+@pytest.fixture
+async def line() -> AsyncIterator[Line]:
+    """Start a line for the length of the test."""
+    lines: list[SerialLine] = []
+
+    def start(device: str, *, write_stall_s: float = 60, **settings: Any) -> tuple[SerialLine, User]:
+        user = User()
+        settings = {"baud": 9600, **settings}
+        made = SerialLine(
+            "bay1", SerialSettings(device=device, **settings), user, write_stall_s=write_stall_s
+        )
+        made.start()
+        lines.append(made)
+        return made, user
+
+    yield start
+    for made in lines:
+        await made.close(drain_s=0)
+
+
+def _events(caplog: pytest.LogCaptureFixture) -> list[tuple[str, str]]:
+    """Return the bridge's log: each event with its reason."""
+    return [
+        (record.getMessage(), getattr(record, "fields", {}).get("reason", ""))
+        for record in caplog.records
+        if record.name == "bridge"
+    ]
+
+
+# Opening
+
+
+async def test_it_opens(line: Line, adapter: Pty, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, "bridge"):
+        made, user = line(adapter.device, baud=19200, stop_bits=2)
+        assert (made.is_open, made.reason, made.attempted.is_set()) == (False, "not opened yet", False)
+        await eventually(lambda: made.is_open, "the line is up")
+    assert (user.opened, user.lost, made.openings, made.losses, made.reason) == (1, [], 1, 0, None)
+    assert made.attempted.is_set()
+    assert _events(caplog) == [("line up", "")]
+    _iflag, oflag, cflag, lflag, _ispeed, ospeed, _cc = termios.tcgetattr(adapter.far)
+    assert ospeed == termios.B19200
+    assert cflag & termios.CSTOPB
+    assert cflag & termios.CSIZE == termios.CS8
+    assert not lflag & (termios.ICANON | termios.ECHO | termios.ISIG)
+    assert not oflag & termios.OPOST
+
+
+async def test_octets_pass_both_ways_unchanged(line: Line, adapter: Pty) -> None:
+    made, user = line(adapter.device)
+    await eventually(lambda: made.is_open, "the line is up")
+    every_octet = bytes(range(256))
+    made.write(every_octet)
+    assert await _read(adapter, 256) == every_octet
+    adapter.write(every_octet)
+    await eventually(lambda: bytes(user.heard) == every_octet, "all that the device said")
+
+
+@pytest.mark.parametrize(
+    ("parity", "expected"),
+    [("none", serial.PARITY_NONE), ("even", serial.PARITY_EVEN), ("odd", serial.PARITY_ODD)],
+)
+def test_the_settings_reach_the_port(monkeypatch: pytest.MonkeyPatch, parity: Any, expected: str) -> None:
+    # A pty takes no parity, so ask pyserial what it was told.
+    told: dict[str, Any] = {}
+
+    def fake(device: str, baud: int, **settings: Any) -> Any:
+        told.update(settings, device=device, baud=baud)
+        raise serial.SerialException(errno.ENOENT, "no")
+
+    monkeypatch.setattr(serial_line.serial, "Serial", fake)
+    with pytest.raises(LineError):
+        open_port(SerialSettings(device="/dev/x", baud=1200, parity=parity, stop_bits=2))
+    assert told["device"] == "/dev/x"
+    assert (told["baud"], told["parity"], told["stopbits"], told["exclusive"]) == (1200, expected, 2, True)
+
+
+async def test_what_was_said_before_the_opening_is_not_delivered(line: Line, adapter: Pty) -> None:
+    adapter.write(b"stale")
+    made, user = line(adapter.device)
+    await eventually(lambda: made.is_open, "the line is up")
+    adapter.write(b"fresh")
+    await eventually(lambda: user.heard, "what was said afterwards")
+    await turns_of_the_loop()
+    assert bytes(user.heard) == b"fresh"
+
+
+async def test_a_missing_device_is_one_log_line_and_comes_up_when_it_appears(
+    line: Line, adapter: Pty, jack: Jack, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    attempts = _count_openings(monkeypatch)
+    with caplog.at_level(logging.INFO, "bridge"):
+        made, user = line(jack.device)
+        await eventually(lambda: len(attempts) >= 5, "five attempts")
+        assert (made.is_open, made.reason) == (False, MISSING)
+        assert _events(caplog) == [("line down", MISSING)]
+        jack.plug_in(adapter)
+        await eventually(lambda: made.is_open, "the line is up by itself")
+    assert _events(caplog)[1:] == [("line up", "")]
+    assert (user.opened, user.lost) == (1, [])
+
+
+async def test_a_new_reason_is_a_new_log_line(
+    line: Line, jack: Jack, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    attempts = _count_openings(monkeypatch)
+    made, _user = line(jack.device)
+    await eventually(lambda: made.reason == MISSING and len(attempts) >= 2, "two attempts")
+    Path(jack.device).touch()
+    await eventually(lambda: made.reason == "not a serial port", "the new reason")
+    Path(jack.device).unlink()
+    await eventually(lambda: made.reason == MISSING, "the old reason again")
+    assert [reason for _, reason in _events(caplog)] == [
+        MISSING,
+        "not a serial port",
+        MISSING,
+    ]
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        pytest.param(Path.touch, id="file"),
+        pytest.param(Path.mkdir, id="directory"),
+        pytest.param(os.mkfifo, id="fifo"),
+        pytest.param(lambda path: path.symlink_to(os.devnull), id="device"),
+    ],
+)
+async def test_what_is_no_serial_port_is_said_to_be_none(
+    line: Line, tmp_path: Path, make: Callable[[Path], object]
+) -> None:
+    path = tmp_path / "ttyS9"
+    make(path)
+    before = open_descriptors()
+    made, _user = line(str(path))
+    await eventually(lambda: made.reason != "not opened yet", "an attempt")
+    assert made.reason == "not a serial port"
+    await made.close(drain_s=0)
+    await eventually(lambda: open_descriptors() == before, "no descriptor left behind")
+
+
+async def test_a_port_is_for_one_user_only(line: Line, adapter: Pty) -> None:
+    first, _ = line(adapter.device)
+    await eventually(lambda: first.is_open, "the first user has it")
+    second, second_user = line(adapter.device)
+    await eventually(lambda: second.reason == IN_USE, "the second is refused")
+    with pytest.raises(LineError, match="in use by another program") as caught:
+        open_port(SerialSettings(device=adapter.device, baud=9600))
+    assert caught.value.errno == errno.EAGAIN
+    first.write(b"undisturbed")
+    assert await _read(adapter, 11) == b"undisturbed"
+    await first.close(drain_s=0)
+    await eventually(lambda: second.is_open, "the second, once the first has let go")
+    assert (second_user.opened, second_user.lost) == (1, [])
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        (errno.EACCES, "permission denied; add the user that runs the bridge to the group dialout"),
+        (errno.EBUSY, IN_USE),
+        (errno.ENXIO, MISSING),
+        (errno.EIO, "unplugged or hung up"),
+        (errno.ENOMEM, "Cannot allocate memory"),
+    ],
+)
+def test_the_systems_reasons_become_remedies(monkeypatch: pytest.MonkeyPatch, code: int, words: str) -> None:
+    def refuse(path: str, *_: Any) -> int:
+        raise OSError(code, os.strerror(code), path)
+
+    monkeypatch.setattr(serial.serialposix.os, "open", refuse)
+    with pytest.raises(LineError) as caught:
+        open_port(SerialSettings(device="/dev/ttyS9", baud=9600))
+    assert (caught.value.errno, caught.value.strerror) == (code, f"/dev/ttyS9: {words}")
+
+
+# An opening that blocks
+
+
+class BlockedDriver:
+    """An `open_port` that does not return before `let_go`."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._may_go_on = threading.Event()
+        self.calls = 0
+        self.done = 0
+        monkeypatch.setattr(serial_line, "open_port", self._open)
+
+    def let_go(self) -> None:
+        self._may_go_on.set()
+
+    def _open(self, settings: SerialSettings) -> serial.Serial:
+        self.calls += 1
+        self._may_go_on.wait(60)
+        try:
+            return open_port(settings)
+        finally:
+            self.done += 1
+
+
+async def test_an_opening_that_blocks_does_not_block_the_loop(
+    line: Line, adapter: Pty, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    driver = BlockedDriver(monkeypatch)
+    made, _user = line(adapter.device)
+    await turns_of_the_loop(100)
+    assert (driver.done, made.is_open) == (0, False)
+    driver.let_go()
+    await eventually(lambda: made.is_open, "the line is up after all")
+    assert driver.calls == 1
+
+
+async def test_an_opening_that_blocks_is_reported(
+    line: Line, adapter: Pty, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(serial_line, "_SLOW_OPEN_S", 0.02)
+    driver = BlockedDriver(monkeypatch)
+    made, _user = line(adapter.device)
+    reason = "the driver has not opened it for 0.02 s"
+    await eventually(lambda: made.reason == reason, "the reason")
+    assert _events(caplog) == [("line down", reason)]
+    driver.let_go()
+    await eventually(lambda: made.is_open, "the line is up after all")
+
+
+async def test_close_does_not_wait_for_an_opening_that_blocks(
+    line: Line, adapter: Pty, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    driver = BlockedDriver(monkeypatch)
+    before = open_descriptors()
+    made, user = line(adapter.device)
+    await turns_of_the_loop()
+    async with asyncio.timeout(5):
+        await made.close(drain_s=30)
+    assert driver.done == 0
+    driver.let_go()
+    await eventually(lambda: driver.done, "the driver returns")
+    await eventually(lambda: open_descriptors() == before, "the port that came too late is let go")
+    assert (user.opened, user.lost, made.is_open) == (0, [], False)
+
+
+# Losing
+
+
+async def test_a_hang_up_is_told_once_and_the_next_adapter_is_found(
+    line: Line, jack: Jack, caplog: pytest.LogCaptureFixture
+) -> None:
+    with Pty() as first, Pty() as second, caplog.at_level(logging.INFO, "bridge"):
+        jack.plug_in(first)
+        made, user = line(jack.device)
+        await eventually(lambda: made.is_open, "the line is up")
+        jack.plug_out()
+        first.unplug()
+        await eventually(lambda: user.lost, "the loss")
+        assert user.lost == ["unplugged or hung up"]
+        assert not made.is_open
+        made.write(b"to nobody")
+        await eventually(lambda: made.reason == MISSING, "an attempt")
+        jack.plug_in(second)
+        await eventually(lambda: made.is_open, "the line is up again")
+        second.write(b"here")
+        made.write(b"there")
+        assert await _read(second, 5) == b"there"
+        await eventually(lambda: user.heard == b"here", "what the second adapter says")
+    assert (user.opened, made.openings, made.losses) == (2, 2, 1)
+    assert [event for event, _ in _events(caplog)] == ["line up", "line down", "line down", "line up"]
+
+
+async def test_twenty_unplugged_adapters_leave_no_descriptor_and_no_thread(line: Line, jack: Jack) -> None:
+    with Pty() as adapter:
+        jack.plug_in(adapter)
+        made, user = line(jack.device)
+        await eventually(lambda: made.is_open, "the line is up")
+        descriptors, threads = len(open_descriptors()), threading.active_count()
+        for count in range(1, 21):
+            adapter.unplug()
+            adapter = Pty()
+            jack.plug_in(adapter)
+            await eventually(lambda n=count: user.opened == n + 1, "the line is up again")  # type: ignore[misc]
+        await eventually(lambda: len(open_descriptors()) <= descriptors, "no descriptor left behind")
+        await eventually(lambda: threading.active_count() <= threads, "no thread left behind")
+        assert len(user.lost) == 20
+        adapter.unplug()
+
+
+async def test_a_hang_up_while_octets_wait_to_be_written(line: Line, jack: Jack) -> None:
+    with Pty() as first, Pty() as second:
+        jack.plug_in(first)
+        made, user = line(jack.device)
+        await eventually(lambda: made.is_open, "the line is up")
+        _overfill(made)
+        jack.plug_in(second)
+        first.unplug()
+        await eventually(lambda: user.opened == 2, "the line is up again")
+        made.write(b"fresh")
+        assert await _read(second, 5) == b"fresh", "nothing of what waited for the lost port"
+
+
+async def test_a_device_that_takes_nothing_is_lost_and_recovers(line: Line, adapter: Pty) -> None:
+    made, user = line(adapter.device, write_stall_s=0.1)
+    await eventually(lambda: made.is_open, "the line is up")
+    _overfill(made)
+    await eventually(lambda: user.lost, "the loss")
+    assert user.lost == ["takes no octets for 0.1 s"]
+    await eventually(lambda: made.is_open, "the line is up again")
+    adapter.read()
+    made.write(b"fresh")
+    assert (await _read(adapter, 5)).endswith(b"fresh")
+    assert made.reason is None
+
+
+async def test_a_device_that_takes_octets_slowly_is_not_lost(line: Line, adapter: Pty) -> None:
+    loop = asyncio.get_running_loop()
+    made, user = line(adapter.device, write_stall_s=0.5)
+    await eventually(lambda: made.is_open, "the line is up")
+    written = _overfill(made)
+    read = 0
+    slow_until_s = loop.time() + 0.8
+    while loop.time() < slow_until_s:
+        read += len(os.read(adapter.far, 1000))
+        await asyncio.sleep(0.01)
+    assert len(await _read(adapter, written - read)) == written - read
+    assert user.lost == []
+    made.write(b"!")
+    assert await _read(adapter, 1) == b"!"
+
+
+# Writing
+
+
+async def test_a_frame_goes_to_the_driver_in_one_write(
+    line: Line, adapter: Pty, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, _user = line(adapter.device)
+    await eventually(lambda: made.is_open, "the line is up")
+    writes: list[bytes] = []
+    real_write = os.write
+
+    def recording_write(descriptor: int, octets: bytes) -> int:
+        if os.ttyname(descriptor) == adapter.device:
+            writes.append(bytes(octets))
+        return real_write(descriptor, octets)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(serial_line.os, "write", recording_write)
+        made.write(LONG)
+        made.write(LONG[:100])
+        assert writes == [LONG, LONG[:100]], "at once, not in a later turn of the loop"
+    assert await _read(adapter, len(LONG) + 100) == LONG + LONG[:100]
+
+
+async def test_what_waits_for_the_driver_stays_in_order(line: Line, adapter: Pty) -> None:
+    made, _user = line(adapter.device)
+    await eventually(lambda: made.is_open, "the line is up")
+    numbers = [number.to_bytes(4, "big") * 64 for number in range(1000)]
+    for octets in numbers:
+        made.write(octets)
+    assert await _read(adapter, 256_000) == b"".join(numbers)
+
+
+async def test_writing_to_a_line_that_is_down_does_nothing(line: Line, adapter: Pty, jack: Jack) -> None:
+    made, user = line(jack.device)
+    made.write(b"lost")
+    jack.plug_in(adapter)
+    await eventually(lambda: made.is_open, "the line is up")
+    made.write(b"kept")
+    assert await _read(adapter, 4) == b"kept"
+    assert user.lost == []
+
+
+# Closing
+
+
+async def test_close_lets_the_port_go(line: Line, adapter: Pty) -> None:
+    before = open_descriptors()
+    made, user = line(adapter.device)
+    await eventually(lambda: made.is_open, "the line is up")
+    await made.close(drain_s=1)
+    assert (made.is_open, made.reason, user.lost) == (False, "closed", ["closed"])
+    assert open_descriptors() == before
+    open_port(SerialSettings(device=adapter.device, baud=9600)).close()
+    await made.close(drain_s=1)
+    await turns_of_the_loop()
+    assert user.opened == 1
+
+
+async def test_close_sends_what_waits(line: Line, adapter: Pty) -> None:
+    made, _user = line(adapter.device)
+    await eventually(lambda: made.is_open, "the line is up")
+    written = _overfill(made)
+    closing = asyncio.create_task(made.close(drain_s=30))
+    assert len(await _read(adapter, written)) == written
+    await closing
+
+
+async def test_close_does_not_wait_for_a_device_that_takes_nothing(line: Line, adapter: Pty) -> None:
+    before = open_descriptors()
+    made, user = line(adapter.device)
+    await eventually(lambda: made.is_open, "the line is up")
+    _overfill(made)
+    async with asyncio.timeout(10):
+        await made.close(drain_s=0.05)
+    assert user.lost == ["closed"]
+    await eventually(lambda: open_descriptors() == before, "the port is let go")
+
+
+async def test_close_ends_the_retries(line: Line, jack: Jack, monkeypatch: pytest.MonkeyPatch) -> None:
+    attempts = _count_openings(monkeypatch)
+    made, _user = line(jack.device)
+    await eventually(lambda: len(attempts) >= 2, "two attempts")
+    await made.close(drain_s=1)
+    count = len(attempts)
+    await asyncio.sleep(0.1)
+    assert len(attempts) == count
+
+
+async def test_close_in_the_middle_of_a_loss(line: Line, adapter: Pty) -> None:
+    made, user = line(adapter.device)
+    await eventually(lambda: made.is_open, "the line is up")
+    adapter.unplug()
+    async with asyncio.timeout(10):
+        await made.close(drain_s=1)
+    assert (user.opened, len(user.lost), made.is_open) == (1, 1, False)
+
+
+def _count_openings(monkeypatch: pytest.MonkeyPatch) -> list[SerialSettings]:
+    attempts: list[SerialSettings] = []
+
+    def counted(settings: SerialSettings) -> serial.Serial:
+        attempts.append(settings)
+        return open_port(settings)
+
+    monkeypatch.setattr(serial_line, "open_port", counted)
+    return attempts
+
+
+def _overfill(line: SerialLine) -> int:
+    """Write more than a pty takes, and return how many octets that is."""
+    for _ in range(400):
+        line.write(bytes(1000))
+    return 400_000
+
+
+async def _read(adapter: Pty, octets: int) -> bytes:
+    read = bytearray()
+
+    def has_all() -> bool:
+        read.extend(adapter.read())
+        return len(read) >= octets
+
+    await eventually(has_all, f"{octets} octets from the line")
+    return bytes(read)
