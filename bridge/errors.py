@@ -8,6 +8,12 @@
     ├── FrameError               a link frame that cannot be built (never: one that was received)
     ├── CaptureError             hex text or a capture file that cannot be read
     ├── OutstationConfigError    settings of an outstation that IEEE 1815 does not allow
+    ├── PointError               a database was asked for what its points cannot do
+    │   ├── PointConfigError     an index, a variation or a deadband that a point cannot have
+    │   ├── PointValueError      a value, flags or a time that a point of this kind cannot hold
+    │   ├── UnknownPointError    no such point
+    │   └── DuplicatePointError  there is such a point already
+    ├── SelectionError           events selected while others wait for their confirm
     ├── LineError                a serial port that cannot be opened, with the operator's remedy
     └── ConfigurationError       a configuration file with at least one error; carries all of them
 
@@ -50,6 +56,30 @@ class CaptureError(RtuBridgeError, ValueError):
 
 class OutstationConfigError(RtuBridgeError, ValueError):
     """An outstation was set up in a way that IEEE 1815 does not allow."""
+
+
+class PointError(RtuBridgeError, ValueError):
+    """A database was asked for what its points cannot do; the message names the point. Nothing was changed."""
+
+
+class PointConfigError(PointError):
+    """A point cannot be set up like this; the message says what would be right."""
+
+
+class PointValueError(PointError):
+    """A point of this kind cannot hold this value, these flags or this time."""
+
+
+class UnknownPointError(PointError, LookupError):
+    """The database has no such point."""
+
+
+class DuplicatePointError(PointError):
+    """The database has this point already."""
+
+
+class SelectionError(RtuBridgeError):
+    """Events were selected while others wait for their confirm: a bug of the caller."""
 
 
 class LineError(RtuBridgeError, OSError):

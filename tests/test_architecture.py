@@ -16,14 +16,24 @@ MAY_IMPORT = {
     "link": {"errors"},
     "application": {"errors"},
     "transport": {"errors", "link"},
+    "outstation": {"errors", "link", "transport", "application"},
     # The router and the turns read a fragment's first octets: its transport and application headers.
     "routing": {"errors", "link", "transport", "application"},
-    "endpoints": {"errors", "link", "transport", "application", "routing"},
-    "service": {"errors", "version", "link", "transport", "application", "routing", "endpoints"},
-    "__init__": {"errors", "version", "link", "endpoints"},
+    "endpoints": {"errors", "link", "transport", "application", "routing", "outstation"},
+    "service": {
+        "errors",
+        "version",
+        "link",
+        "transport",
+        "application",
+        "routing",
+        "outstation",
+        "endpoints",
+    },
+    "__init__": {"errors", "version", "link", "application", "outstation", "endpoints"},
     "__main__": {"service"},
 }
-PURE = {"errors", "version", "link", "transport", "application", "routing"}
+PURE = {"errors", "version", "link", "transport", "application", "routing", "outstation"}
 IMPURE_MODULES = {
     "asyncio",
     "socket",

@@ -295,7 +295,7 @@ def open_port(settings: SerialSettings) -> serial.Serial:
         port = serial.Serial(
             device,
             settings.baud,
-            parity=_PARITIES[settings.parity],
+            parity=_PARITIES["none" if _is_pty(device) else settings.parity],
             stopbits=settings.stop_bits,
             exclusive=True,
             timeout=0,
@@ -323,6 +323,11 @@ _REMEDIES = {
 }
 
 
+def _is_pty(device: str) -> bool:
+    """Whether the device carries octets and no bits: asked for parity, the C library calls that invalid."""
+    return os.path.realpath(device).startswith("/dev/pts/")
+
+
 def _errno_of(error: Exception) -> int | None:
     """Find the code: pyserial hides it in its text or in the error that it handled."""
     seen: BaseException | None = error
@@ -340,8 +345,8 @@ def _in_words(error: Exception | None) -> str:
     code = _errno_of(error)
     if code in (errno.EIO, errno.ENXIO, errno.ENODEV):
         return "unplugged or hung up"
-    if code is not None and isinstance(error, serial.SerialException):
-        # Its text is a sentence of pyserial's around the system's reason.
+    if code is not None and isinstance(error, serial.SerialException | termios.error):
+        # Their own text is more than the system's reason, or less than a sentence.
         return os.strerror(code)
     if isinstance(error, OSError) and error.strerror:
         return error.strerror

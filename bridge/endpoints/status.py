@@ -61,9 +61,12 @@ class StatusServer:
             probe.settimeout(0.5)
             try:
                 probe.connect(str(self._path))
-            except OSError:
+            except ConnectionRefusedError:
                 self._path.unlink(missing_ok=True)
                 return
+            except (BlockingIOError, TimeoutError):
+                # Somebody listens who has no time now.
+                pass
         raise BindError(
             errno.EADDRINUSE,
             f"another bridge answers at {self._path}; stop it, or set another service.status_socket",

@@ -17,15 +17,18 @@ class Timer:
         self._loop = loop
         self._callback = callback
         self._deadline: float | None = None
-        self._handle: asyncio.TimerHandle | None = None
+        self._handle: asyncio.Handle | None = None
+        # Not asked of the handle: uvloop makes one without a time where the deadline is now.
+        self._fires_s = 0.0
 
     def set(self, deadline: float | None) -> None:
         """Arm for `deadline`, in the loop's time; None disarms."""
         self._deadline = deadline
-        if deadline is None or (self._handle is not None and self._handle.when() <= deadline):
+        if deadline is None or (self._handle is not None and self._fires_s <= deadline):
             return
         if self._handle is not None:
             self._handle.cancel()
+        self._fires_s = deadline
         self._handle = self._loop.call_at(deadline, self._fire)
 
     def cancel(self) -> None:

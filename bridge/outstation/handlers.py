@@ -1,7 +1,7 @@
 """What an outstation asks of its application, and what it tells it. Subclass what you need; all has defaults.
 
-Methods whose result decides an answer may be `async`: the outstation waits for them and answers then. They are
-called one at a time, in the order of the request's objects. What they raise is reported to
+Methods whose result decides an answer may be `async`: the outstation waits for them and answers then. They
+are called one at a time, in the order of the request's objects. What they raise is reported to
 `OutstationInformation.handler_failed` and answered as a refusal; it never ends a session.
 """
 
@@ -10,14 +10,14 @@ from __future__ import annotations
 from collections.abc import Awaitable
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 from bridge.application.command import AnalogOutputCommand, CommandStatus, Crob
 from bridge.application.function import Function, Iin
 from bridge.application.measurement import PointKind
 
 T = TypeVar("T")
-MaybeAsync = T | Awaitable[T]
+MaybeAsync: TypeAlias = T | Awaitable[T]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +67,14 @@ class OutstationApplication:
     def write_deadband(self, index: int, deadband: float) -> MaybeAsync[bool]:
         """Say whether an analog input's deadband may be set; the database then takes it."""
         return True
+
+    def write_octet_string(self, index: int, octets: bytes) -> MaybeAsync[bool]:
+        """Take an octet string from the master; return False to refuse. Updating the point is up to you."""
+        return False
+
+    def write_schedule(self, index: int, utc_ms: int, interval: int, units: int) -> MaybeAsync[bool]:
+        """Take an indexed time with interval, g50v4; return False to refuse. The outstation keeps it."""
+        return False
 
     def write_attribute(self, attribute_set: int, variation: int, value: object) -> MaybeAsync[bool]:
         """Say whether a writable device attribute may be set; the outstation then keeps it."""

@@ -70,10 +70,12 @@ class Bridge:
         for hub in self.hubs.values():
             hub.start()
         # A master that connects at once should find its lines open; one that is missing keeps nobody waiting.
-        await asyncio.wait(
+        _, blocked = await asyncio.wait(
             [asyncio.create_task(hub.line.attempted.wait()) for hub in self.hubs.values()],
             timeout=_FIRST_OPENING_S,
         )
+        for waiting in blocked:
+            waiting.cancel()
         try:
             for server in self.servers.values():
                 await server.bind()

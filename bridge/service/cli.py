@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Callable, Sequence
 
@@ -18,13 +19,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     command: Callable[[argparse.Namespace], int] = options.command
     try:
-        return command(options)
+        status = command(options)
+        sys.stdout.flush()
+        return status
     except ConfigurationError as error:
         print("\n".join(error.problems), file=sys.stderr)
         return WRONG
     except BrokenPipeError:
-        # Whoever read us (head, less) has seen enough.
-        sys.stderr.close()
+        # Whoever read us (head, less) has seen enough. At exit the rest is flushed, and needs a place to go.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return DONE
     except KeyboardInterrupt:
         return DONE

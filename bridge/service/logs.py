@@ -22,7 +22,9 @@ class TextFormatter(logging.Formatter):
         """Return the line."""
         clock = datetime.fromtimestamp(record.created, UTC).strftime("%H:%M:%S.%f")[:-3]
         fields = "".join(f" {key}={_plain(value)}" for key, value in _fields(record).items() if value != "")
-        return f"{clock} {record.levelname:<7} {record.getMessage():<20}{fields}".rstrip()
+        # What asyncio reports of a failed callback has several lines.
+        event = "; ".join(record.getMessage().splitlines())
+        return f"{clock} {record.levelname:<7} {event:<20}{fields}".rstrip()
 
 
 class JsonFormatter(logging.Formatter):

@@ -13,11 +13,16 @@ Snapshot = Mapping[str, Any]
 
 _LED_STYLES = {True: ("●", "bold green"), False: ("○", "dim")}
 _SHOWN_COUNTS = 4
+_COLUMNS_OF_A_PIPE = 240
+_NEVER_WRAPPED = frozenset({"server", "line", "LED", "outstation"})
 
 
 def print_status(snapshot: Snapshot) -> None:
-    """Print the status once, without colours where the output is no terminal."""
-    Console().print(render(snapshot))
+    """Print the status once; where the output is no terminal, without colours and without cutting anything."""
+    console = Console()
+    if not console.is_terminal:
+        console.width = max(console.width, _COLUMNS_OF_A_PIPE)
+    console.print(render(snapshot))
 
 
 def render(snapshot: Snapshot) -> Group:
@@ -54,10 +59,10 @@ def _servers(snapshot: Snapshot) -> Table:
     return table
 
 
-def _lines(snapshot: Snapshot) -> Table:
+def _lines(snapshot: Snapshot) -> Group:
     table = _table("line", "device", "settings", "state", "frames", "CRC errors", "waiting", "dropped octets")
     for line in snapshot["lines"]:
-        state = Text("up", style="green") if line["is_up"] else Text(f"down: {line['reason']}", style="red")
+        state = Text("up", style="green") if line["is_up"] else Text("down", style="red")
         table.add_row(
             line["name"],
             line["device"],
@@ -68,7 +73,13 @@ def _lines(snapshot: Snapshot) -> Table:
             str(line["waiting_frames"]),
             str(line["octets_discarded"]),
         )
-    return table
+    # Not in the table: a sentence in a narrow column would push the outstations off the screen.
+    reasons = (
+        Text(f"{line['name']} is down: {line['reason']}", style="red")
+        for line in snapshot["lines"]
+        if not line["is_up"]
+    )
+    return Group(table, *reasons)
 
 
 def _outstations(snapshot: Snapshot) -> Table:
@@ -95,7 +106,7 @@ def _outstations(snapshot: Snapshot) -> Table:
 def _table(*headings: str) -> Table:
     table = Table(box=None, header_style="dim", padding=(0, 2, 0, 0))
     for heading in headings:
-        table.add_column(heading)
+        table.add_column(heading, overflow="fold", no_wrap=heading in _NEVER_WRAPPED)
     return table
 
 

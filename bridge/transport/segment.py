@@ -8,6 +8,8 @@ _FIN = 0x80
 _FIR = 0x40
 _SEQUENCE = 0x3F
 
+SEQUENCE_MODULUS = _SEQUENCE + 1
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SegmentHeader:

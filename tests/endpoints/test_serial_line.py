@@ -135,6 +135,12 @@ def test_the_settings_reach_the_port(monkeypatch: pytest.MonkeyPatch, parity: An
     assert (told["baud"], told["parity"], told["stopbits"], told["exclusive"]) == (1200, expected, 2, True)
 
 
+@pytest.mark.parametrize("parity", ["even", "odd"])
+def test_a_pty_takes_a_line_with_parity_again_and_again(adapter: Pty, parity: Any) -> None:
+    for _ in range(3):
+        open_port(SerialSettings(device=adapter.device, baud=9600, parity=parity)).close()
+
+
 async def test_what_was_said_before_the_opening_is_not_delivered(line: Line, adapter: Pty) -> None:
     adapter.write(b"stale")
     made, user = line(adapter.device)
@@ -232,6 +238,19 @@ def test_the_systems_reasons_become_remedies(monkeypatch: pytest.MonkeyPatch, co
     with pytest.raises(LineError) as caught:
         open_port(SerialSettings(device="/dev/ttyS9", baud=9600))
     assert (caught.value.errno, caught.value.strerror) == (code, f"/dev/ttyS9: {words}")
+
+
+def test_settings_that_the_driver_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any) -> None:
+        raise termios.error(errno.EINVAL, "Invalid argument")
+
+    with Pty() as adapter, monkeypatch.context() as patch:
+        patch.setattr(serial.serialposix.termios, "tcsetattr", refuse)
+        before = open_descriptors()
+        with pytest.raises(LineError) as caught:
+            open_port(SerialSettings(device=adapter.device, baud=9600))
+        assert open_descriptors() == before
+    assert caught.value.strerror == f"{adapter.device}: Invalid argument"
 
 
 # An opening that blocks

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import pty
+import time
 import tty
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +18,7 @@ from bridge.link.framer import LinkErrorMode, LinkFramer
 
 _READ_OCTETS = 65536
 _FRAME_TIMEOUT_S = 60.0
+_SURELY_FULL = 20
 
 
 class Pty:
@@ -51,6 +53,19 @@ class Pty:
             while part := os.read(self.far, _READ_OCTETS):
                 octets += part
         return octets
+
+    def fill(self) -> None:
+        """Let the device take nothing more until it reads: what the line writes has no place."""
+        os.set_blocking(self._near, False)
+        refused = 0
+        while refused < _SURELY_FULL:
+            try:
+                os.write(self._near, b"\0")
+                refused = 0
+            except BlockingIOError:
+                # The kernel may still be moving octets on, which makes room.
+                refused += 1
+                time.sleep(0.001)
 
     def unplug(self) -> None:
         """Hang up: whoever has the device open reads its end. Harmless when repeated."""

@@ -1,0 +1,472 @@
+"""One outstation's conversation with its master: what is answered, what is waited for, what is sent unasked.
+
+Rules (IEEE 1815 clauses 4.2, 4.3, 5.1.1; each cell of TABLE is one decision):
+  1. A response that carries events, or that another fragment follows, asks for a confirm. Its events are
+     removed by exactly that confirm; a timeout or a new request puts them back in their old order.
+  2. A request that comes again, octet for octet, is not executed again: its answer is sent again.
+  3. While an unsolicited confirm is awaited, other requests are answered at once, but a READ is deferred
+     until the confirm came or timed out. Only the last one is kept, and any other request drops it.
+  4. The first unsolicited response after a restart is empty. Nothing else is sent unasked before its confirm.
+  5. A broadcast is processed and never answered; the next response says so, and asks for a confirm where the
+     broadcast did.
+  6. While a handler of the application is awaited nothing else is processed; the last fragment that comes is
+     kept.
+
+Sans-I/O: fragments and the time come in, steps to take go out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from enum import Enum, auto
+from itertools import product
+from typing import Any
+
+from bridge.application.function import NO_RESPONSE, ApplicationControl, Function, Iin
+from bridge.application.request import Malformed, Request, parse_request
+from bridge.application.response import RESPONSE_HEADER_OCTETS, response_fragment
+from bridge.link.address import BROADCAST_CONFIRM
+from bridge.outstation.config import OutstationConfig
+from bridge.outstation.database import Database
+from bridge.outstation.functions import Answer, Functions, Working
+from bridge.outstation.handlers import OutstationApplication, OutstationInformation
+from bridge.outstation.read import Part, Reader, ReadPlan
+from bridge.outstation.stimulus import Fragment, Stimulus, classify
+from bridge.outstation.unsolicited import UnsolicitedSchedule
+
+_SEQUENCES = 16
+_NOTHING = Iin(0)
+_APPLICATION_INDICATIONS = Iin.NEED_TIME | Iin.LOCAL_CONTROL | Iin.DEVICE_TROUBLE | Iin.CONFIG_CORRUPT
+_NOT_BROADCAST = frozenset(
+    {Function.CONFIRM, Function.READ, Function.SELECT, Function.OPERATE, Function.DELAY_MEASURE}
+)
+"""What makes no sense without an answer, or one at a time."""
+
+
+class State(Enum):
+    """What the session waits for."""
+
+    IDLE = auto()
+    SOLICITED = auto()
+    """The confirm of a response."""
+    UNSOLICITED = auto()
+    """The confirm of an unsolicited response."""
+    EXECUTING = auto()
+    """A handler of the application."""
+    EXECUTING_UNSOLICITED = auto()
+    """A handler, and the confirm of an unsolicited response."""
+
+
+class Action(Enum):
+    """What is done about a fragment."""
+
+    PROCESS = auto()
+    ABANDON_AND_PROCESS = auto()
+    """Take back what the unconfirmed response carried, then process the new request."""
+    DEFER = auto()
+    FORGET_DEFERRED_AND_PROCESS = auto()
+    ANSWER_AGAIN = auto()
+    CONTINUE = auto()
+    """The confirm came: remove its events, send the next fragment if there is one."""
+    FINISH_UNSOLICITED = auto()
+    NOTE_UNEXPECTED = auto()
+    OBEY_BROADCAST = auto()
+    ABANDON_AND_OBEY_BROADCAST = auto()
+    HOLD = auto()
+    IGNORE = auto()
+
+
+St, S, A = State, Stimulus, Action
+
+TABLE: dict[tuple[State, Stimulus], Action] = {
+    (St.IDLE, S.READ): A.PROCESS,
+    (St.IDLE, S.READ_AGAIN): A.PROCESS,
+    (St.IDLE, S.REQUEST): A.PROCESS,
+    (St.IDLE, S.REQUEST_AGAIN): A.ANSWER_AGAIN,
+    (St.IDLE, S.BROADCAST): A.OBEY_BROADCAST,
+    (St.SOLICITED, S.READ): A.ABANDON_AND_PROCESS,
+    (St.SOLICITED, S.READ_AGAIN): A.ANSWER_AGAIN,
+    (St.SOLICITED, S.REQUEST): A.ABANDON_AND_PROCESS,
+    (St.SOLICITED, S.REQUEST_AGAIN): A.ANSWER_AGAIN,
+    (St.SOLICITED, S.CONFIRM): A.CONTINUE,
+    (St.SOLICITED, S.BROADCAST): A.ABANDON_AND_OBEY_BROADCAST,
+    (St.UNSOLICITED, S.READ): A.DEFER,
+    (St.UNSOLICITED, S.READ_AGAIN): A.DEFER,
+    (St.UNSOLICITED, S.REQUEST): A.FORGET_DEFERRED_AND_PROCESS,
+    (St.UNSOLICITED, S.REQUEST_AGAIN): A.ANSWER_AGAIN,
+    (St.UNSOLICITED, S.UNSOLICITED_CONFIRM): A.FINISH_UNSOLICITED,
+    (St.UNSOLICITED, S.BROADCAST): A.OBEY_BROADCAST,
+    (St.EXECUTING_UNSOLICITED, S.UNSOLICITED_CONFIRM): A.FINISH_UNSOLICITED,
+    **dict.fromkeys(
+        product((St.EXECUTING, St.EXECUTING_UNSOLICITED), (S.READ, S.READ_AGAIN, S.REQUEST, S.BROADCAST)),
+        A.HOLD,
+    ),
+    # The answer to this very request is being worked out.
+    (St.EXECUTING, S.REQUEST_AGAIN): A.IGNORE,
+    (St.EXECUTING_UNSOLICITED, S.REQUEST_AGAIN): A.IGNORE,
+    **{(state, S.UNEXPECTED_CONFIRM): A.NOTE_UNEXPECTED for state in St},
+    **{(state, S.IGNORED): A.IGNORE for state in St},
+    # The classification gives a confirm these names only while it is awaited.
+    **{(state, S.CONFIRM): A.NOTE_UNEXPECTED for state in St if state is not St.SOLICITED},
+    **{(state, S.UNSOLICITED_CONFIRM): A.NOTE_UNEXPECTED for state in (St.IDLE, St.SOLICITED, St.EXECUTING)},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Transmit:
+    """Send this fragment to the master at `destination`."""
+
+    fragment: bytes
+    destination: int
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """Await this and hand what comes of it to `resume`."""
+
+    awaitable: Awaitable[Any]
+
+
+Step = Transmit | Call
+
+
+class OutstationSession:
+    """The conversation.
+
+    The owner calls `link_began` when a master can be reached and `link_ended` when not, passes whole
+    fragments, calls `on_deadline` at `next_deadline`, `database_changed` after events came, and `resume` with
+    the outcome of each `Call`.
+    """
+
+    def __init__(
+        self,
+        config: OutstationConfig,
+        database: Database,
+        functions: Functions,
+        reader_of: Callable[[Callable[[], Iin]], Reader],
+        application: OutstationApplication,
+        information: OutstationInformation,
+    ) -> None:
+        self._config = config
+        self._events = database.events
+        self._functions = functions
+        self._reader = reader_of(self.indications)
+        self._application = application
+        self._information = information
+        self._schedule = UnsolicitedSchedule(config.unsolicited, database.events)
+        self._state = State.IDLE
+        self._is_linked = False
+        self._master = config.master_address
+        self._broadcast: int | None = None
+        self._last: Fragment | None = None
+        self._response: bytes | None = None
+        self._parts: Iterator[Part] = iter(())
+        self._confirm: int | None = None
+        self._unsolicited: bytes | None = None
+        self._confirm_by_s = 0.0
+        self._unsolicited_by_s = 0.0
+        self._deferred: Fragment | None = None
+        self._held: Fragment | None = None
+        self._work: Working | None = None
+        self._working_on: Request | None = None
+        self._noticed_s = 0.0
+
+    # What the owner tells
+
+    def link_began(self, now: float) -> list[Step]:
+        """A master can be reached: begin with nothing left of the one before."""
+        self.link_ended()
+        self._is_linked = True
+        self._functions.link_began()
+        self._schedule.link_began()
+        return self._speak(now)
+
+    def link_ended(self) -> None:
+        """Nobody is there any more: take back what was not confirmed."""
+        self._events.release()
+        if self._work is not None:
+            self._work.close()
+        self._state = State.IDLE
+        self._is_linked = False
+        self._last = self._response = self._confirm = self._unsolicited = None
+        self._deferred = self._held = self._work = self._working_on = None
+
+    def receive(self, fragment: Fragment, now: float) -> list[Step]:
+        """Take a whole fragment of the master."""
+        steps = self._receive(fragment, now)
+        steps += self._speak(now)
+        return steps
+
+    def resume(self, now: float, outcome: Any = None, error: Exception | None = None) -> list[Step]:
+        """Take what came of the `Call` made last."""
+        if self._work is None:
+            return []
+        steps = self._proceed(now, outcome, error)
+        if self._work is None and self._held is not None:
+            held, self._held = self._held, None
+            steps += self._receive(held, now)
+        return steps + self._speak(now)
+
+    def database_changed(self, now: float) -> list[Step]:
+        """Events came: some may be due."""
+        return self._speak(now)
+
+    def next_deadline(self) -> float | None:
+        """When `on_deadline` should be called, or None."""
+        deadlines = [self._functions.freezes.next_deadline()]
+        if self._state is State.SOLICITED:
+            deadlines.append(self._confirm_by_s)
+        if self._unsolicited is not None:
+            deadlines.append(self._unsolicited_by_s)
+        elif self._may_speak and self._state is State.IDLE:
+            deadlines.append(
+                self._schedule.next_deadline(self._functions.unsolicited_classes, self._noticed_s)
+            )
+        return min((each for each in deadlines if each is not None), default=None)
+
+    def on_deadline(self, now: float) -> list[Step]:
+        """Do what time alone makes due. Early calls do nothing."""
+        self._functions.freeze_due(now)
+        steps: list[Step] = []
+        if self._state is State.SOLICITED and now >= self._confirm_by_s:
+            self._information.confirm_timed_out(is_unsolicited=False)
+            self._abandon()
+        if self._unsolicited is not None and now >= self._unsolicited_by_s:
+            steps += self._unsolicited_timed_out(now)
+        return steps + self._speak(now)
+
+    def indications(self) -> Iin:
+        """Return the indications that every response carries."""
+        iin = self._events.class_indications()
+        if self._functions.is_restarted:
+            iin |= Iin.DEVICE_RESTART
+        if self._events.has_overflowed:
+            iin |= Iin.EVENT_BUFFER_OVERFLOW
+        if self._broadcast is not None:
+            iin |= Iin.BROADCAST
+        try:
+            iin |= self._application.indications() & _APPLICATION_INDICATIONS
+        except Exception as error:
+            self._information.handler_failed(error)
+        return iin
+
+    # Actions
+
+    def _receive(self, fragment: Fragment, now: float) -> list[Step]:
+        stimulus = classify(
+            fragment,
+            last=self._last,
+            awaits_confirm=self._confirm,
+            awaits_unsolicited_confirm=None if self._unsolicited is None else self._schedule.sequence,
+        )
+        return _ACTIONS[TABLE[self._state, stimulus]](self, fragment, now)
+
+    def _process(self, fragment: Fragment, now: float) -> list[Step]:
+        self._last, self._response = fragment, None
+        if self._config.master_address is None:
+            self._master = fragment.source
+        self._information.request_received(fragment.function, fragment.control.sequence)
+        request = parse_request(fragment.octets)
+        if isinstance(request, Malformed):
+            return self._respond(Answer(iin=request.iin), now) if request.deserves_answer else []
+        if request.function is Function.READ:
+            limit = self._config.longest_response - RESPONSE_HEADER_OCTETS
+            self._parts, iin = self._reader.read(request, limit)
+            return self._send_part(fragment.control.sequence, now, iin, is_first=True)
+        self._working_on = request
+        self._work = self._functions.execute(request, now)
+        return self._proceed(now)
+
+    def _abandon_and_process(self, fragment: Fragment, now: float) -> list[Step]:
+        self._abandon()
+        return self._process(fragment, now)
+
+    def _defer(self, fragment: Fragment, now: float) -> list[Step]:
+        self._deferred = fragment
+        return []
+
+    def _forget_deferred_and_process(self, fragment: Fragment, now: float) -> list[Step]:
+        self._deferred = None
+        return self._process(fragment, now)
+
+    def _answer_again(self, fragment: Fragment, now: float) -> list[Step]:
+        if self._response is None:
+            return []
+        if self._state is State.SOLICITED:
+            self._confirm_by_s = now + self._config.confirm_timeout_s
+        return [Transmit(self._response, fragment.source)]
+
+    def _continue(self, fragment: Fragment, now: float) -> list[Step]:
+        sequence = (fragment.control.sequence + 1) % _SEQUENCES
+        self._information.confirm_received(is_unsolicited=False, events=self._events.confirm())
+        self._broadcast_confirmed()
+        self._confirm = None
+        self._state = State.IDLE
+        return self._send_part(sequence, now, _NOTHING, is_first=False)
+
+    def _finish_unsolicited(self, fragment: Fragment, now: float) -> list[Step]:
+        self._information.confirm_received(is_unsolicited=True, events=self._events.confirm())
+        # The rest of the selection goes with the next one.
+        self._events.release()
+        self._broadcast_confirmed()
+        self._schedule.confirmed(was_null=not self._schedule.is_null_confirmed)
+        return self._unsolicited_ended(now)
+
+    def _note_unexpected(self, fragment: Fragment, now: float) -> list[Step]:
+        control = fragment.control
+        self._information.confirm_unexpected(is_unsolicited=control.uns, sequence=control.sequence)
+        return []
+
+    def _obey_broadcast(self, fragment: Fragment, now: float) -> list[Step]:
+        self._broadcast = fragment.broadcast
+        request = parse_request(fragment.octets)
+        is_obeyed = isinstance(request, Request) and request.function not in _NOT_BROADCAST
+        self._information.broadcast_received(fragment.function, was_processed=is_obeyed)
+        if not is_obeyed or isinstance(request, Malformed):
+            return []
+        self._working_on = None
+        self._work = self._functions.execute(request, now)
+        return self._proceed(now)
+
+    def _abandon_and_obey_broadcast(self, fragment: Fragment, now: float) -> list[Step]:
+        self._abandon()
+        return self._obey_broadcast(fragment, now)
+
+    def _hold(self, fragment: Fragment, now: float) -> list[Step]:
+        self._held = fragment
+        return []
+
+    def _ignore(self, fragment: Fragment, now: float) -> list[Step]:
+        return []
+
+    # Working and answering
+
+    def _proceed(self, now: float, outcome: Any = None, error: Exception | None = None) -> list[Step]:
+        """Run the work in hand until it needs a handler awaited, or is done and answered."""
+        work = self._work
+        assert work is not None
+        try:
+            awaitable = work.send(outcome) if error is None else work.throw(error)
+        except StopIteration as done:
+            answer: Answer = done.value
+        except Exception as raised:
+            self._information.handler_failed(raised)
+            answer = Answer(iin=Iin.PARAMETER_ERROR)
+        else:
+            is_unsolicited = self._unsolicited is not None
+            self._state = State.EXECUTING_UNSOLICITED if is_unsolicited else State.EXECUTING
+            return [Call(awaitable)]
+        request, self._work, self._working_on = self._working_on, None, None
+        self._state = State.IDLE if self._unsolicited is None else State.UNSOLICITED
+        if request is None or request.function in NO_RESPONSE:
+            return []
+        return self._respond(answer, now)
+
+    def _respond(self, answer: Answer, now: float) -> list[Step]:
+        assert self._last is not None
+        sequence = self._last.control.sequence
+        return self._send(Part(answer.objects, is_last=True), sequence, now, answer.iin, is_first=True)
+
+    def _send_part(self, sequence: int, now: float, iin: Iin, *, is_first: bool) -> list[Step]:
+        part = next(self._parts, None)
+        return [] if part is None else self._send(part, sequence, now, iin, is_first=is_first)
+
+    def _send(self, part: Part, sequence: int, now: float, iin: Iin, *, is_first: bool) -> list[Step]:
+        """Send one fragment of a response, and wait for its confirm where it asks for one."""
+        assert self._last is not None
+        # While an unsolicited confirm is awaited there is no room for another wait (rule 3).
+        may_wait = self._state is State.IDLE
+        is_confirm_due = part.has_events or not part.is_last or self._broadcast == BROADCAST_CONFIRM
+        con = may_wait and is_confirm_due
+        control = ApplicationControl(fir=is_first, fin=part.is_last, con=con, uns=False, sequence=sequence)
+        indications = iin | self.indications()
+        self._response = response_fragment(control, Function.RESPONSE, indications, part.objects)
+        if self._broadcast != BROADCAST_CONFIRM:
+            self._broadcast = None
+        if con:
+            self._state = State.SOLICITED
+            self._confirm = sequence
+            self._confirm_by_s = now + self._config.confirm_timeout_s
+        return [Transmit(self._response, self._last.source)]
+
+    def _abandon(self) -> None:
+        """Take back what the unconfirmed response carried, and forget the rest of it."""
+        self._events.release()
+        self._parts = iter(())
+        self._confirm = None
+        self._state = State.IDLE
+
+    def _broadcast_confirmed(self) -> None:
+        self._broadcast = None
+
+    # Speaking unasked
+
+    @property
+    def _may_speak(self) -> bool:
+        return self._is_linked and self._config.unsolicited.is_supported and self._master is not None
+
+    def _speak(self, now: float) -> list[Step]:
+        """Send an unsolicited response if one is due and nothing else is under way."""
+        self._noticed_s = now
+        if self._state is not State.IDLE or not self._may_speak:
+            return []
+        schedule = self._schedule
+        if not schedule.is_null_confirmed:
+            return self._send_unsolicited(b"", now) if schedule.is_null_due(now) else []
+        classes = schedule.due_classes(self._functions.unsolicited_classes, now)
+        if not classes or not self._events.select(classes):
+            return []
+        limit = self._config.longest_response - RESPONSE_HEADER_OCTETS
+        return self._send_unsolicited(ReadPlan(self._events, []).next_part(limit).objects, now)
+
+    def _send_unsolicited(self, objects: bytes, now: float) -> list[Step]:
+        control = ApplicationControl(fir=True, fin=True, con=True, uns=True, sequence=self._schedule.sequence)
+        indications = self.indications()
+        self._unsolicited = response_fragment(control, Function.UNSOLICITED_RESPONSE, indications, objects)
+        self._schedule.begun()
+        self._state = State.UNSOLICITED
+        return self._transmit_unsolicited(now)
+
+    def _transmit_unsolicited(self, now: float) -> list[Step]:
+        assert self._unsolicited is not None
+        assert self._master is not None
+        self._unsolicited_by_s = now + self._config.unsolicited.confirm_timeout_s
+        return [Transmit(self._unsolicited, self._master)]
+
+    def _unsolicited_timed_out(self, now: float) -> list[Step]:
+        self._information.confirm_timed_out(is_unsolicited=True)
+        if self._deferred is None and self._schedule.may_retry():
+            return self._transmit_unsolicited(now)
+        if self._state is State.UNSOLICITED:
+            self._events.release()
+        if self._deferred is None:
+            self._schedule.given_up(now)
+        else:
+            self._schedule.put_off()
+        return self._unsolicited_ended(now)
+
+    def _unsolicited_ended(self, now: float) -> list[Step]:
+        self._unsolicited = None
+        is_executing = self._state is State.EXECUTING_UNSOLICITED
+        self._state = State.EXECUTING if is_executing else State.IDLE
+        if is_executing or self._deferred is None:
+            return []
+        deferred, self._deferred = self._deferred, None
+        return self._process(deferred, now)
+
+
+_ACTIONS: dict[Action, Callable[[OutstationSession, Fragment, float], list[Step]]] = {
+    Action.PROCESS: OutstationSession._process,
+    Action.ABANDON_AND_PROCESS: OutstationSession._abandon_and_process,
+    Action.DEFER: OutstationSession._defer,
+    Action.FORGET_DEFERRED_AND_PROCESS: OutstationSession._forget_deferred_and_process,
+    Action.ANSWER_AGAIN: OutstationSession._answer_again,
+    Action.CONTINUE: OutstationSession._continue,
+    Action.FINISH_UNSOLICITED: OutstationSession._finish_unsolicited,
+    Action.NOTE_UNEXPECTED: OutstationSession._note_unexpected,
+    Action.OBEY_BROADCAST: OutstationSession._obey_broadcast,
+    Action.ABANDON_AND_OBEY_BROADCAST: OutstationSession._abandon_and_obey_broadcast,
+    Action.HOLD: OutstationSession._hold,
+    Action.IGNORE: OutstationSession._ignore,
+}

@@ -1,0 +1,250 @@
+"""From the wire to the pins: what `PanelLink` passes on, and what the mock pins of a whole bridge show."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, field
+
+import pytest
+
+from bridge.endpoints.tcp_server import ConnectionState
+from bridge.service.build import Bridge
+from bridge.service.leds import PanelLink
+from tests.support.eventually import eventually
+from tests.support.frames import link_status, link_status_request
+from tests.support.masters import Master
+from tests.support.ptys import Device, Pty
+from tests.support.sites import Pins, running
+
+pytestmark = pytest.mark.wire
+
+CONNECTED, DISCONNECTED = ConnectionState.CONNECTED, ConnectionState.DISCONNECTED
+
+
+@dataclass(eq=False)
+class Indicator:
+    """An `IndicatorEvents` that writes down what it hears."""
+
+    heard: list[tuple[str, float]] = field(default_factory=list)
+
+    def __getattr__(self, event: str) -> object:
+        return lambda now: self.heard.append((event, now))
+
+    @property
+    def events(self) -> list[str]:
+        return [event for event, _ in self.heard]
+
+
+@dataclass(eq=False)
+class Clock:
+    now: float = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Panel:
+    """A link with its indicator, its clock, and how often it said that something changed."""
+
+    def __init__(self) -> None:
+        self.indicator, self.clock, self.changes = Indicator(), Clock(), 0
+        self.link = PanelLink(self.indicator, self.clock, self._count)  # type: ignore[arg-type]
+
+    def _count(self) -> None:
+        self.changes += 1
+
+    def exchange(self, after_s: float) -> None:
+        self.clock.now += after_s
+        self.link.request_sent()
+        self.link.answer_received()
+
+
+@pytest.fixture
+def panel() -> Panel:
+    return Panel()
+
+
+# PanelLink
+
+
+def test_every_event_is_passed_on_with_its_time_and_told(panel: Panel) -> None:
+    link, expected = panel.link, []
+    for happen, event in (
+        (lambda: link.connection_state_changed(CONNECTED, "10.1.1.5:1"), "master_connected"),
+        (link.request_sent, "request_sent"),
+        (link.answer_received, "answer_received"),
+        (link.answer_missed, "answer_missed"),
+        (link.noise_heard, "noise_heard"),
+        (lambda: link.connection_state_changed(DISCONNECTED, "10.1.1.5:1"), "master_disconnected"),
+    ):
+        panel.clock.now += 1
+        happen()
+        expected.append((event, panel.clock.now))
+    assert panel.indicator.heard == expected
+    assert panel.changes == len(expected)
+
+
+def test_fast_exchanges_are_thinned_out(panel: Panel) -> None:
+    for _ in range(1000):
+        panel.exchange(after_s=0.001)
+    assert 10 <= len(panel.indicator.heard) <= 50
+    assert set(panel.indicator.events) == {"request_sent", "answer_received"}
+    assert panel.changes == len(panel.indicator.heard)
+
+
+def test_slow_exchanges_are_all_passed_on(panel: Panel) -> None:
+    for _ in range(10):
+        panel.exchange(after_s=0.1)
+    assert panel.indicator.events == ["request_sent", "answer_received"] * 10
+
+
+def test_what_is_wrong_is_passed_on_however_fast(panel: Panel) -> None:
+    panel.exchange(after_s=1)
+    for _ in range(5):
+        panel.link.answer_missed()
+        panel.link.noise_heard()
+    assert panel.indicator.events[2:] == ["answer_missed", "noise_heard"] * 5
+
+
+def test_the_answer_after_a_missed_one_is_passed_on_however_soon(panel: Panel) -> None:
+    panel.exchange(after_s=1)
+    panel.link.answer_missed()
+    panel.exchange(after_s=0.001)
+    assert panel.indicator.events[-2:] == ["request_sent", "answer_received"]
+
+
+# A whole bridge
+
+SITE = """
+[service]
+status_socket = "@socket@"
+gpio = "mock"
+[server.main]
+listen = "127.0.0.1:0"
+[line.bay1]
+device = "{device}"
+baud = 115200
+response_timeout_ms = 60
+[[outstation]]
+name = "pole-12"
+server = "main"
+masters = ["127.0.0.1"]
+line = "bay1"
+link_address = 12
+led = "led1"
+[[outstation]]
+name = "pole-13"
+server = "main"
+masters = ["127.0.0.2"]
+line = "bay1"
+link_address = 13
+led = "low"
+[led.low]
+pin = 20
+active_low = true
+"""
+
+
+@pytest.fixture
+def adapter() -> Iterator[Pty]:
+    with Pty() as adapter:
+        yield adapter
+
+
+@pytest.fixture
+def pins(monkeypatch: pytest.MonkeyPatch) -> Pins:
+    return Pins(monkeypatch)
+
+
+@pytest.fixture
+async def bridge(adapter: Pty, pins: Pins) -> AsyncIterator[Bridge]:
+    async with running(SITE.format(device=adapter.device)) as bridge:
+        yield bridge
+
+
+def _state(bridge: Bridge, name: str = "pole-12") -> str:
+    (outstation,) = (o for o in bridge.snapshot()["outstations"] if o["name"] == name)
+    return str(outstation["led"]["state"])
+
+
+async def test_a_master_lights_the_led_of_its_outstation_only(bridge: Bridge, pins: Pins) -> None:
+    assert (_state(bridge), pins.is_high("led1"), pins.is_high("low")) == ("off", False, True)
+    with await Master.connect(bridge.servers["main"].endpoint):
+        await eventually(lambda: pins.is_high("led1"), "the LED is lit")
+        assert _state(bridge) == "answering"
+        assert pins.is_high("low"), "the other outstation's LED, active low, stays dark"
+        with await Master.connect(bridge.servers["main"].endpoint, "127.0.0.2"):
+            await eventually(lambda: not pins.is_high("low"), "the other LED is lit")
+        assert pins.is_high("led1")
+
+
+async def test_a_master_that_leaves_makes_it_wink(bridge: Bridge, pins: Pins) -> None:
+    with await Master.connect(bridge.servers["main"].endpoint):
+        await eventually(lambda: pins.is_high("led1"), "the LED is lit")
+    await eventually(lambda: _state(bridge) == "lost", "the master is gone")
+    await eventually(lambda: not pins.is_high("led1"), "dark after the first wink")
+    await eventually(lambda: pins.is_high("led1"), "a wink")
+    await eventually(lambda: not pins.is_high("led1"), "dark after it")
+    assert _state(bridge) == "lost"
+
+
+async def test_a_frame_blinks_it(bridge: Bridge, pins: Pins, adapter: Pty) -> None:
+    with (
+        Device(adapter, lambda frame: link_status(12).octets),
+        await Master.connect(bridge.servers["main"].endpoint) as master,
+    ):
+        await eventually(lambda: pins.is_high("led1"), "the LED is lit")
+        await master.send(link_status_request(12).octets)
+        await eventually(lambda: not pins.is_high("led1"), "dark for the frame")
+        await eventually(lambda: pins.is_high("led1"), "lit again")
+        assert _state(bridge) == "answering"
+
+
+async def test_a_silent_rtu_makes_it_flash_and_an_answer_ends_that(
+    bridge: Bridge, pins: Pins, adapter: Pty
+) -> None:
+    with await Master.connect(bridge.servers["main"].endpoint) as master:
+        for count in range(1, 4):
+            await master.send(link_status_request(12).octets)
+            missed = bridge.outstations["pole-12"].counters.outcomes
+            await eventually(lambda n=count, m=missed: m.total() == n, "a missed answer")  # type: ignore[misc]
+            if count == 1:
+                await eventually(lambda: _state(bridge) == "missing", "one answer is missing")
+        assert _state(bridge) == "silent"
+        await eventually(lambda: not pins.is_high("led1"), "flashing: dark")
+        await eventually(lambda: pins.is_high("led1"), "flashing: lit")
+        with Device(adapter, lambda frame: link_status(12).octets):
+            await master.send(link_status_request(12).octets)
+            await eventually(lambda: _state(bridge) == "missing", "an answer ends the silence")
+
+
+async def test_noise_on_the_line_shows_on_every_outstation_with_a_master(
+    bridge: Bridge, adapter: Pty
+) -> None:
+    endpoint = bridge.servers["main"].endpoint
+    with await Master.connect(endpoint), await Master.connect(endpoint, "127.0.0.2"):
+        await eventually(
+            lambda: (_state(bridge), _state(bridge, "pole-13")) == ("answering",) * 2, "both masters"
+        )
+        adapter.write(b"\xff\x00\xff")
+        await eventually(lambda: (_state(bridge), _state(bridge, "pole-13")) == ("noise",) * 2, "noise")
+
+
+async def test_a_lost_line_makes_it_flash_and_the_system_led_too(
+    bridge: Bridge, pins: Pins, adapter: Pty
+) -> None:
+    with await Master.connect(bridge.servers["main"].endpoint):
+        await eventually(lambda: _state(bridge) == "answering", "the master")
+        adapter.unplug()
+        await eventually(lambda: _state(bridge) == "silent", "the line is down")
+        for led in ("led1", "system"):
+            for level in (True, False) * 2:
+                await eventually(
+                    lambda name=led, high=level: pins.is_high(name) == high,  # type: ignore[misc]
+                    f"{led} flashes",
+                )
+
+
+async def test_the_system_led_beats(bridge: Bridge, pins: Pins) -> None:
+    for level in (True, False, True):
+        await eventually(lambda high=level: pins.is_high("system") == high, "a beat")  # type: ignore[misc]

@@ -1,0 +1,222 @@
+"""The status document. Its keys are an interface: people's scripts read them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import pytest
+
+from bridge.service.build import Bridge
+from bridge.version import VERSION
+from tests.support.eventually import eventually
+from tests.support.frames import link_status, link_status_request
+from tests.support.masters import Master
+from tests.support.ptys import Device, Pty
+from tests.support.sites import running
+
+pytestmark = pytest.mark.wire
+
+SITE = """
+[service]
+status_socket = "@socket@"
+gpio = "mock"
+[server.main]
+listen = "127.0.0.1:0"
+[line.bay1]
+device = "{device}"
+baud = 19200
+parity = "even"
+stop_bits = 2
+[line.bay2]
+device = "/dev/nonesuch"
+baud = 9600
+[[outstation]]
+name = "pole-12"
+server = "main"
+masters = ["127.0.0.1"]
+line = "bay1"
+link_address = 12
+led = "led1"
+[[outstation]]
+name = "pole-13"
+server = "main"
+masters = ["127.0.0.1"]
+line = "bay2"
+link_address = 13
+[[outstation]]
+name = "pole-14"
+server = "main"
+masters = ["127.0.0.2"]
+line = "bay1"
+link_address = 14
+enabled = false
+"""
+
+TOP_KEYS = {"version", "uptime_s", "configuration", "servers", "lines", "outstations"}
+SERVER_KEYS = {"name", "listen", "link_error_mode", "sessions", "session_ends", "drops", "listener_errors"}
+SESSION_KEYS = {
+    "peer",
+    "frames_received",
+    "frames_sent",
+    "octets_received",
+    "octets_discarded",
+    "discards",
+    "drops",
+}
+LINE_KEYS = {
+    "name",
+    "device",
+    "settings",
+    "is_up",
+    "reason",
+    "openings",
+    "losses",
+    "frames_heard",
+    "octets_heard",
+    "octets_discarded",
+    "crc_errors",
+    "discards",
+    "drops",
+    "waiting_frames",
+}
+DISABLED_KEYS = {"name", "enabled", "server", "line", "link_address", "master", "led"}
+OUTSTATION_KEYS = DISABLED_KEYS | {
+    "frames_from_master",
+    "frames_to_master",
+    "exchanges",
+    "last_response_s",
+    "is_answering",
+    "drops",
+}
+
+
+@pytest.fixture
+def adapter() -> Iterator[Pty]:
+    with Pty() as adapter:
+        yield adapter
+
+
+@pytest.fixture
+async def bridge(adapter: Pty) -> AsyncIterator[Bridge]:
+    async with running(SITE.format(device=adapter.device)) as bridge:
+        yield bridge
+
+
+def _one(snapshot: dict[str, Any], kind: str, name: str) -> dict[str, Any]:
+    (found,) = (item for item in snapshot[kind] if item["name"] == name)
+    return dict(found)
+
+
+async def test_its_keys(bridge: Bridge) -> None:
+    with await Master.connect(bridge.servers["main"].endpoint):
+        await eventually(lambda: bridge.servers["main"].sessions, "the master")
+        snapshot = bridge.snapshot()
+    assert set(snapshot) >= TOP_KEYS
+    (server,) = snapshot["servers"]
+    (session,) = server["sessions"]
+    assert set(server) >= SERVER_KEYS
+    assert set(session) >= SESSION_KEYS
+    assert all(set(line) >= LINE_KEYS for line in snapshot["lines"])
+    enabled, also_enabled, disabled = snapshot["outstations"]
+    assert set(enabled) >= OUTSTATION_KEYS
+    assert set(also_enabled) >= OUTSTATION_KEYS
+    assert set(disabled) >= DISABLED_KEYS
+    assert set(enabled["led"]) >= {"name", "state", "lit"}
+
+
+async def test_before_anything_happened(bridge: Bridge, adapter: Pty) -> None:
+    await eventually(lambda: bridge.hubs["bay2"].line.reason != "not opened yet", "an attempt")
+    snapshot = bridge.snapshot()
+    assert (snapshot["version"], snapshot["configuration"]) == (VERSION, "bridge.toml")
+    assert snapshot["uptime_s"] >= 0
+    (server,) = snapshot["servers"]
+    assert server["listen"] == str(bridge.servers["main"].endpoint)
+    assert (server["link_error_mode"], server["sessions"], server["session_ends"]) == ("discard", [], {})
+    up, down = snapshot["lines"]
+    assert (up["name"], up["device"], up["settings"]) == ("bay1", adapter.device, "19200 8E2")
+    assert (up["is_up"], up["reason"], up["openings"], up["losses"]) == (True, None, 1, 0)
+    assert (down["is_up"], down["openings"]) == (False, 0)
+    assert down["reason"] == "no such device; is the adapter plugged in, is the overlay loaded?"
+    outstation = _one(snapshot, "outstations", "pole-12")
+    assert (outstation["master"], outstation["is_answering"], outstation["last_response_s"]) == (None,) * 3
+    assert outstation["led"] == {"name": "led1", "state": "off", "lit": False}
+    assert _one(snapshot, "outstations", "pole-13")["led"] == {"name": None, "state": "off", "lit": False}
+    assert _one(snapshot, "outstations", "pole-14") == {
+        "name": "pole-14",
+        "enabled": False,
+        "server": "main",
+        "line": "bay1",
+        "link_address": 14,
+        "master": None,
+        "led": {"name": None, "state": "off", "lit": False},
+    }
+
+
+async def test_what_happened_is_in_it_and_survives_json(bridge: Bridge, adapter: Pty) -> None:
+    damaged = link_status(12).octets[:-1] + b"\x00"
+    with (
+        Device(adapter, lambda frame: damaged + link_status(99).octets + link_status(12).octets),
+        await Master.connect(bridge.servers["main"].endpoint) as master,
+    ):
+        await master.send(b"noise", link_status_request(77).octets, link_status_request(13).octets)
+        await master.send(link_status_request(12).octets)
+        assert await master.receive(10) == link_status(12).octets
+        snapshot = json.loads(json.dumps(bridge.snapshot()))
+        name = master.name
+    (server,) = snapshot["servers"]
+    assert server["drops"] == {"unknown_destination": 1}
+    (session,) = server["sessions"]
+    assert session == session | {
+        "peer": name,
+        "frames_received": 3,
+        "frames_sent": 1,
+        "octets_received": 35,
+        "octets_discarded": 5,
+        "discards": {"noise": 1},
+        "drops": {"unknown_destination": 1},
+    }
+    line = _one(snapshot, "lines", "bay1")
+    assert line == line | {
+        "frames_heard": 2,
+        "octets_heard": 30,
+        "octets_discarded": 10,
+        "crc_errors": 1,
+        "discards": {"header_crc": 1},
+        "drops": {"unknown_source": 1},
+        "waiting_frames": 0,
+    }
+    outstation = _one(snapshot, "outstations", "pole-12")
+    assert outstation == outstation | {
+        "master": name,
+        "frames_from_master": 1,
+        "frames_to_master": 1,
+        "exchanges": {"answered": 1},
+        "is_answering": True,
+        "drops": {},
+    }
+    assert 0 < outstation["last_response_s"] < 60
+    assert outstation["led"]["state"] == "noise"
+    assert _one(snapshot, "outstations", "pole-13")["drops"] == {"line_down": 1}
+
+
+async def test_ended_sessions_are_counted_by_their_reasons(bridge: Bridge) -> None:
+    server = bridge.servers["main"]
+    with await Master.connect(server.endpoint), await Master.connect(server.endpoint, "127.0.0.2"):
+        await eventually(lambda: server.session_ends.total() == 1, "the stranger is sent away")
+        with await Master.connect(server.endpoint):
+            await eventually(lambda: server.session_ends.total() == 2, "the second master takes over")
+    await eventually(lambda: server.session_ends.total() == 3, "the second master leaves")
+    ends = bridge.snapshot()["servers"][0]["session_ends"]
+    assert json.loads(json.dumps(ends)) == {"not_wanted": 1, "pre_empted": 1, "peer_closed": 1}
+
+
+async def test_it_is_a_picture_and_not_a_window(bridge: Bridge, adapter: Pty) -> None:
+    before = bridge.snapshot()
+    text = json.dumps(before)
+    with await Master.connect(bridge.servers["main"].endpoint) as master:
+        await master.send(link_status_request(77).octets)
+        await eventually(lambda: bridge.servers["main"].drops, "the drop")
+    assert json.dumps(before) == text
+    assert bridge.snapshot()["uptime_s"] >= before["uptime_s"]

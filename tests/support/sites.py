@@ -1,0 +1,59 @@
+"""Bridges inside a test's own event loop, on ptys and mock pins."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from bridge.service import build, config
+from bridge.service.build import BOARD_LEDS, Bridge
+from hw.gpio import Outputs
+
+
+def configuration_of(text: str) -> config.Configuration:
+    """Read a configuration that must be right."""
+    return config.parse(text, "bridge.toml", BOARD_LEDS)
+
+
+@asynccontextmanager
+async def running(text: str) -> AsyncIterator[Bridge]:
+    """Run a bridge for the block; its status socket is where the text says `@socket@`."""
+    with tempfile.TemporaryDirectory(prefix="rtu-") as folder:
+        bridge = Bridge(configuration_of(text.replace("@socket@", str(Path(folder) / "s"))))
+        await bridge.start()
+        try:
+            yield bridge
+        finally:
+            await bridge.close()
+
+
+class Pins:
+    """The electrical levels of the LED pins of the bridge that was made last."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Look over the shoulder of whatever bridge is made from now on."""
+        self._outputs: Outputs | None = None
+        open_outputs = build.open_outputs
+
+        def opened(*arguments: object, **options: object) -> Outputs:
+            self._outputs = open_outputs(*arguments, **options)  # type: ignore[arg-type]
+            return self._outputs
+
+        monkeypatch.setattr(build, "open_outputs", opened)
+
+    @property
+    def names(self) -> set[str]:
+        """The LEDs that were opened."""
+        assert self._outputs is not None
+        return set(self._outputs.by_name)
+
+    def is_high(self, led: str) -> bool:
+        """Read a pin."""
+        assert self._outputs is not None
+        level = self._outputs.is_high(led)
+        assert level is not None, f"{led} has no pin"
+        return level
