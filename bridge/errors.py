@@ -59,7 +59,7 @@ class OutstationConfigError(RtuBridgeError, ValueError):
 
 
 class PointError(RtuBridgeError, ValueError):
-    """A database was asked for what its points cannot do; the message names the point. Nothing was changed."""
+    """A database was asked for what its points cannot do. It changed nothing; the message names the point."""
 
 
 class PointConfigError(PointError):

@@ -33,6 +33,8 @@ class SessionEnd(StrEnum):
     """A malformed frame in CLOSE mode."""
     SEND_STALLED = "send_stalled"
     """The master does not read."""
+    LINK_DEAD = "link_dead"
+    """The master's link did not answer an outstation's keep-alive."""
     NOT_WANTED = "not_wanted"
     """The peer matched no outstation's filter."""
     SERVER_CLOSED = "server_closed"
@@ -131,6 +133,10 @@ class TcpSession(asyncio.BufferedProtocol):
             else:
                 transport.abort()
         self._user.session_ended(self, reason)
+
+    def link_dead(self) -> None:
+        """End the session for an outstation whose keep-alive was not answered."""
+        self.end(SessionEnd.LINK_DEAD)
 
     def abort(self) -> None:
         """Let go of the connection at once, also of what `end` left draining."""

@@ -132,7 +132,7 @@ class EventBuffer:
         self._overflowed: set[EventKind] = set()
         self._sequence = 0
         self._asked_variations: dict[int, int] = {}
-        """By sequence: what the selecting request asked for in place of the configured variation."""
+        """By sequence: what the present selection reports in place of the configured variation."""
         self._indications: Iin | None = None
         """The answer of `class_indications` until an event comes or goes."""
 
@@ -165,7 +165,7 @@ class EventBuffer:
             return True
         self._indications = None
         if type_.is_full:
-            self._asked_variations.pop(type_.drop_oldest(), None)
+            type_.drop_oldest()
             self._overflowed.add(kind)
         lane.events[self._sequence] = event
         return True
@@ -186,6 +186,8 @@ class EventBuffer:
         """
         if self.unconfirmed:
             raise SelectionError("sent events wait for their confirm: confirm or release them first")
+        if not self.is_selected:
+            self._asked_variations.clear()
         types = self._types.values() if kind is None else (self._types[kind],)
         lanes = [type_.lanes[each] for type_ in types for each in EVENT_CLASSES if each in classes]
         if limit is None:
@@ -227,8 +229,7 @@ class EventBuffer:
         confirmed = self.unconfirmed
         for lane in self._lanes:
             while lane.written:
-                self._asked_variations.pop(lane.pop(), None)
-            lane.written_through = 0
+                lane.pop()
         self._events_went()
         return confirmed
 
@@ -236,7 +237,6 @@ class EventBuffer:
         """End the selection: its events, sent or not, wait again in their old order."""
         for lane in self._lanes:
             lane.release()
-        self._asked_variations.clear()
         self._events_went()
 
     def waiting(self, event_class: EventClass) -> int:

@@ -35,7 +35,7 @@ class Lane:
         self.written = 0
         """How many from the front are sent."""
         self.written_through = 0
-        """The sequence of the last one sent; 0 for none."""
+        """No event with a later sequence was sent."""
 
     def to_write(self) -> Iterator[Event]:
         """Iterate over the events that are selected and not sent."""
@@ -45,14 +45,13 @@ class Lane:
         """Iterate over the events that are not selected."""
         return islice(self.events.values(), self.selected, None)
 
-    def pop(self) -> int:
-        """Remove the oldest event; return its sequence."""
+    def pop(self) -> None:
+        """Remove the oldest event."""
         sequence, event = self.events.popitem(last=False)
         if self.newest.get(event.index) == sequence:
             del self.newest[event.index]
         self.selected -= self.selected > 0
         self.written -= self.written > 0
-        return sequence
 
     def replace_newest(self, event: Event) -> bool:
         """Put the event in the place of its point's newest one; False if there is none, or it was sent."""
@@ -92,7 +91,7 @@ class TypeBuffer:
         """Whether one more event drops the oldest."""
         return len(self) >= self.size
 
-    def drop_oldest(self) -> int:
-        """Remove the oldest event, whatever its class; return its sequence."""
+    def drop_oldest(self) -> None:
+        """Remove the oldest event, whatever its class."""
         lanes = [lane for lane in self.lanes.values() if lane.events]
-        return min(lanes, key=lambda lane: next(iter(lane.events))).pop()
+        min(lanes, key=lambda lane: next(iter(lane.events))).pop()

@@ -57,7 +57,7 @@ async def _demo(listen: str, *, is_plain: bool) -> int:
     endpoint = bridge.servers["main"].endpoint
     print(_introduction(endpoint), flush=True)
     polling = asyncio.create_task(
-        poll_link_status((str(endpoint.host), endpoint.port), _MASTER_HOST, (12, 13), period_s=_POLL_PERIOD_S)
+        poll_link_status((_host(endpoint), endpoint.port), _MASTER_HOST, (12, 13), period_s=_POLL_PERIOD_S)
     )
     show = _print_plainly if is_plain else _show_live
     try:
@@ -70,6 +70,11 @@ async def _demo(listen: str, *, is_plain: bool) -> int:
     return 0
 
 
+def _host(endpoint: Endpoint) -> str:
+    """Where the demo's masters, who have IPv4 addresses, reach the endpoint."""
+    return "127.0.0.1" if endpoint.host.is_unspecified else str(endpoint.host)
+
+
 def _introduction(endpoint: Endpoint) -> str:
     request = Frame.build(
         Control.build(LinkFunction.REQUEST_LINK_STATUS, from_master=True), destination=1024, source=1
@@ -78,7 +83,7 @@ def _introduction(endpoint: Endpoint) -> str:
     return (
         f"A bridge listens on {endpoint}. A master at {_MASTER_HOST} polls two simulated RTUs through it.\n"
         f"Be the master of a third, address 1024, from another shell:\n"
-        f"  printf '{octets}' | timeout 1 nc {endpoint.host} {endpoint.port} | od -An -tx1\n"
+        f"  printf '{octets}' | timeout 1 nc {_host(endpoint)} {endpoint.port} | od -An -tx1\n"
         f"or point your own master at it (it answers link services). Ask: rtu-bridge status. End: Ctrl-C.\n"
     )
 

@@ -18,7 +18,7 @@ _NEVER_WRAPPED = frozenset({"server", "line", "LED", "outstation"})
 
 
 def print_status(snapshot: Snapshot) -> None:
-    """Print the status once; where the output is no terminal, without colours and without cutting anything."""
+    """Print the status once; where the output is no terminal, without colours and line breaks for it."""
     console = Console()
     if not console.is_terminal:
         console.width = max(console.width, _COLUMNS_OF_A_PIPE)

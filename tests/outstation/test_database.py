@@ -271,6 +271,7 @@ def test_ranges_are_cut_out() -> None:
     database = Database()
     for index in (2, 3, 4, 8, 9):
         database.add(index, Counter(), Measurement(index))
+    assert shape(database.select(K.COUNTER, 4)) == [(20, 1, 4, 4), (20, 1, 8, 9)]
     assert shape(database.select(K.COUNTER, 3, 8)) == [(20, 1, 3, 4), (20, 1, 8, 8)]
     assert database.select(K.COUNTER, 3, 3) == (Run(20, 1, 3, (Measurement(3),)),)
     assert shape(database.select(K.COUNTER, 4, 65535, variation=5)) == [(20, 5, 4, 4), (20, 5, 8, 9)]
@@ -428,8 +429,10 @@ def test_every_freeze_is_an_event_and_one_notice() -> None:
     database.add_listener(lambda: heard.append(None))
     assert database.freeze(K.COUNTER) == 3
     assert database.freeze(K.COUNTER) == 3
-    assert len(events(database)) == 6
-    assert len(heard) == 2
+    database.assign_class(K.FROZEN_COUNTER, [3], NONE)
+    assert database.freeze(K.COUNTER) == 3
+    assert len(events(database)) == 8
+    assert len(heard) == 3
 
 
 def test_freeze_and_clear_starts_counters_again_without_an_event_of_theirs() -> None:

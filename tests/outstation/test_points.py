@@ -22,6 +22,7 @@ from bridge.outstation.points import (
     EventClass,
     FrozenAnalog,
     FrozenCounter,
+    Objects,
     OctetString,
     PointConfig,
 )
@@ -70,8 +71,8 @@ def test_deadbands_are_the_object_tables() -> None:
 
 
 def test_octet_strings_have_no_variation_of_their_own() -> None:
-    assert STATIC_OBJECTS[PointKind.OCTET_STRING] == (110, {0})
-    assert EVENT_OBJECTS[PointKind.OCTET_STRING] == (111, {0})
+    assert STATIC_OBJECTS[PointKind.OCTET_STRING] == Objects(110, frozenset({0}))
+    assert EVENT_OBJECTS[PointKind.OCTET_STRING] == Objects(111, frozenset({0}))
 
 
 @pytest.mark.parametrize(

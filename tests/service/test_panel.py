@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from bridge.service.panel import plain_lines, render
+from bridge.service.panel import plain_lines, print_status, render
 from tests.support.program import Program
 from tests.support.waiting import until
 
@@ -131,6 +131,19 @@ def test_a_narrow_terminal_loses_no_name(width: int) -> None:
     text = _rendered(SNAPSHOT, width)
     assert all(name in text for name in ("main", "bay1", "bay2", "pole-12", "pole-13"))
     assert all(len(line) <= width for line in text.splitlines())
+
+
+def test_printed_into_a_pipe_every_row_is_one_line(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
+    snapshot = deepcopy(SNAPSHOT)
+    name = "substation-north-feeder-12-recloser"
+    snapshot["outstations"][0] |= {"name": name, "master": "[2001:db8:85a3:8d3:1319:8a2e:370:7348]:65535"}
+    print_status(snapshot)
+    _row(
+        capsys.readouterr().out, "answering", name, "[2001:db8:85a3:8d3:1319:8a2e:370:7348]:65535", "52.3 ms"
+    )
 
 
 def test_plain_lines() -> None:
