@@ -321,7 +321,7 @@ def _ranges(header: ObjectHeader) -> list[tuple[int, int]] | None:
 
 def _delay_object(delay: RestartDelay) -> bytes:
     row, time = (_FINE, delay.ms) if delay.is_fine else (_COARSE, delay.ms // 1000)
-    return count_header(row.group, row.variation, 1) + row.pack(time=min(time, _LONGEST_DELAY))
+    return count_header(row.group, row.variation, 1) + row.pack(delay=min(time, _LONGEST_DELAY))
 
 
 _WORK: dict[Function, Callable[[Functions, Request, float], Working]] = {
