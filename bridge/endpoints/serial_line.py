@@ -279,9 +279,11 @@ class _Transport(serial_asyncio.SerialTransport):  # type: ignore[misc]
                 time.sleep(0.002)
             while port.out_waiting and time.monotonic() < deadline:
                 time.sleep(0.002)
-        # What is still queued would make close() wait for up to 30 s.
+        # What is still queued would make close() wait for up to 30 s. Without that there is nothing to reset,
+        # and a pty would lose what it is passing on.
         with contextlib.suppress(OSError, serial.SerialException, termios.error):
-            port.reset_output_buffer()
+            if rest or port.out_waiting:
+                port.reset_output_buffer()
         with contextlib.suppress(OSError):
             fcntl.ioctl(self._fd, termios.TIOCNXCL)
         with contextlib.suppress(OSError, serial.SerialException, termios.error):
