@@ -2,8 +2,8 @@
 
 Rules:
   1. A frame that belongs to the exchange on the wire goes out at once. Everything else queues.
-  2. Among the waiting, what ends somebody else's wait (confirms, link replies, later segments) goes first;
-     the rest goes in the order of arrival.
+  2. Sessions take turns: the one whose last turn is longest ago is next. Of what it has waiting, that which
+     ends somebody else's wait (confirms, link replies, later segments) goes first, the rest in its order.
   3. A master that asks the same outstation anew has given up its earlier request: the new one takes its
      place, on the wire as well as in the queue.
   4. An exchange ends when its last frame passed, when nothing is heard for the response timeout, or when the
@@ -122,6 +122,8 @@ class Turn:
         self._stations: dict[int, _Station] = {}
         self._waiting: deque[_Waiting] = deque()
         self._exchange: Exchange | None = None
+        self._turns = 0
+        self._last_turn: dict[Hashable, int] = {}
         self._is_up = False
         self._heard_s = float("-inf")
         self._sent_until_s = float("-inf")
@@ -157,6 +159,7 @@ class Turn:
         for station in self._stations.values():
             if station.session is session:
                 station.session = station.masters = station.fragment_for = None
+        self._last_turn.pop(session, None)
         steps = self._drop_waiting(Drop.SESSION_ENDED, session=session)
         exchange = self._exchange
         if exchange is not None and exchange.session is session:
@@ -278,10 +281,12 @@ class Turn:
     def _start_next(self, now: float) -> list[Step]:
         steps: list[Step] = []
         while self._exchange is None and self._waiting and now >= self._sent_until_s:
-            waiting = self._waiting.popleft()
+            waiting = self._take_next()
             if now >= waiting.expires_s:
                 steps.append(Dropped(waiting.address, Drop.EXPIRED))
                 continue
+            self._turns += 1
+            self._last_turn[waiting.session] = self._turns
             self._exchange = Exchange(
                 session=waiting.session,
                 address=waiting.address,
@@ -295,6 +300,14 @@ class Turn:
             if self._exchange.awaits is Awaits.NOTHING:
                 steps += self._finish(Outcome.UNANSWERED, now)
         return steps
+
+    def _take_next(self) -> _Waiting:
+        """Remove and return the first frame of the session whose last turn is longest ago (rule 2)."""
+        if len(self._waiting) == 1:
+            return self._waiting.popleft()
+        chosen = min(self._waiting, key=lambda waiting: self._last_turn.get(waiting.session, 0))
+        self._waiting.remove(chosen)
+        return chosen
 
     def _send(self, address: int, frame: Frame, now: float) -> list[Step]:
         self._sent_until_s = max(now, self._sent_until_s) + len(frame.octets) * self._timing.octet_s

@@ -615,7 +615,6 @@ async def test_a_master_that_floods_is_held_and_loses_nothing(
     assert max(waiting) <= 32 + 205, "what one read brings after the hold"
 
 
-@pytest.mark.xfail(reason="turns are given in the order of arrival, also to a session with hundreds waiting")
 async def test_a_session_with_much_to_ask_leaves_the_others_their_turns(
     line: Open, adapter: Pty, device: Device
 ) -> None:

@@ -235,6 +235,20 @@ class TestQueue:
         assert bench.rtu(f.link_status()) == ["deliver 12 to one", "answered 12", "send 13"]
         assert bench.rtu(f.link_status(OTHER_RTU)) == ["deliver 13 to one", "answered 13", "send 12"]
 
+    def test_sessions_take_turns(self, bench: Bench) -> None:
+        bench.turn.attach(TWO, OTHER_RTU)
+        bench.master(f.link_status_request())
+        for _ in range(4):
+            bench.master(f.link_status_request())
+        for _ in range(2):
+            bench.master(f.link_status_request(to=OTHER_RTU), session=TWO)
+        served = []
+        for _ in range(6):
+            bench.at(bench.now + 3)
+            served += [step for step in bench.deadline() if step.startswith("send")]
+        # After 10 s what still waits is not sent any more.
+        assert served == ["send 13", "send 12", "send 13"]
+
     def test_timeout_hands_the_line_on(self, bench: Bench) -> None:
         bench.master(f.link_status_request())
         bench.master(f.link_status_request(to=OTHER_RTU))
