@@ -8,6 +8,7 @@ import json
 import os
 import socket
 import stat
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, cast
@@ -16,6 +17,10 @@ from bridge.endpoints.events import warn
 from bridge.errors import BindError
 
 _READ_TIMEOUT_S = 5.0
+"""For the whole answer: one that comes octet by octet must not keep anybody waiting for ever."""
+_UNREAD_TIMEOUT_S = 5.0
+"""A client that has not read its answer by then is dropped."""
+_LONGEST_ANSWER_OCTETS = 64 * 1024 * 1024
 
 
 class StatusServer:
@@ -76,6 +81,7 @@ class StatusServer:
 class _Answer(asyncio.Protocol):
     def __init__(self, snapshot: Callable[[], Mapping[str, Any]]) -> None:
         self._snapshot = snapshot
+        self._dropping: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # Not every loop's transports are asyncio's: uvloop's only behave like them.
@@ -85,17 +91,37 @@ class _Answer(asyncio.Protocol):
         except Exception as error:
             warn("status failed", error=repr(error))
         writer.close()
+        self._dropping = asyncio.get_running_loop().call_later(_UNREAD_TIMEOUT_S, writer.abort)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._dropping is not None:
+            self._dropping.cancel()
 
 
 def fetch(path: str) -> dict[str, Any]:
     """Return the status of the bridge that answers at `path`. Raises OSError, or ValueError for no JSON."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-        connection.settimeout(_READ_TIMEOUT_S)
-        connection.connect(path)
-        parts = []
-        while part := connection.recv(65536):
-            parts.append(part)
-    document = json.loads(b"".join(parts))
+        octets = _whole_answer(connection, path)
+    try:
+        document = json.loads(octets)
+    except RecursionError:
+        raise ValueError("the status is nested too deep") from None
     if not isinstance(document, dict):
         raise ValueError("the status is no JSON object")
     return document
+
+
+def _whole_answer(connection: socket.socket, path: str) -> bytes:
+    deadline_s = time.monotonic() + _READ_TIMEOUT_S
+    connection.settimeout(_READ_TIMEOUT_S)
+    connection.connect(path)
+    answer = bytearray()
+    while part := connection.recv(65536):
+        answer += part
+        if len(answer) > _LONGEST_ANSWER_OCTETS:
+            raise ValueError("the status does not end")
+        left_s = deadline_s - time.monotonic()
+        if left_s <= 0:
+            raise TimeoutError(f"no whole answer within {_READ_TIMEOUT_S:g} s")
+        connection.settimeout(left_s)
+    return bytes(answer)

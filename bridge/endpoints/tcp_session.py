@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import socket
+import struct
 from collections import Counter
 from collections.abc import Hashable
 from dataclasses import dataclass
@@ -19,6 +20,10 @@ from bridge.routing.drop import Drop
 _READ_OCTETS = 2048
 """One read brings at most as many frames as a line's queue takes after it asked to stop reading."""
 _KEEPALIVE_PROBES = 3
+_HELD_LOOK_S = 1.0
+"""How often a peer that is not read from is looked at, since nothing else would tell that it is gone."""
+_TCP_CLOSE, _TCP_CLOSE_WAIT = 7, 8
+"""What the kernel calls the states of a connection that failed, and of one whose peer sent FIN."""
 
 
 class SessionEnd(StrEnum):
@@ -82,6 +87,7 @@ class TcpSession(asyncio.BufferedProtocol):
         self._framer = LinkFramer(mode, frame_timeout_s=limits.frame_timeout_s)
         self._frame_timer = Timer(loop, self._on_frame_timeout)
         self._stall_timer = Timer(loop, lambda: self.end(SessionEnd.SEND_STALLED))
+        self._held_timer = Timer(loop, self._look_while_held)
         self._transport: asyncio.Transport | None = None
         self._buffer = bytearray(_READ_OCTETS)
         self._view = memoryview(self._buffer)
@@ -125,6 +131,7 @@ class TcpSession(asyncio.BufferedProtocol):
         self._reason = reason
         self._frame_timer.cancel()
         self._stall_timer.cancel()
+        self._held_timer.cancel()
         self._framer.reset()
         transport = self._transport
         if transport is not None:
@@ -148,6 +155,7 @@ class TcpSession(asyncio.BufferedProtocol):
         if not self._holders and self.is_open:
             assert self._transport is not None
             self._transport.pause_reading()
+            self._held_timer.set(self._loop.time() + _HELD_LOOK_S)
         self._holders.add(holder)
 
     def release(self, holder: Hashable) -> None:
@@ -155,6 +163,7 @@ class TcpSession(asyncio.BufferedProtocol):
         self._holders.discard(holder)
         if not self._holders and self.is_open:
             assert self._transport is not None
+            self._held_timer.set(None)
             self._transport.resume_reading()
 
     # asyncio.BufferedProtocol
@@ -206,6 +215,14 @@ class TcpSession(asyncio.BufferedProtocol):
         self._transport = None
         self._closed.set()
 
+    def _look_while_held(self) -> None:
+        assert self._transport is not None
+        reason = _end_of(self._transport.get_extra_info("socket"))
+        if reason is None:
+            self._held_timer.set(self._loop.time() + _HELD_LOOK_S)
+        else:
+            self.end(reason)
+
     def _on_frame_timeout(self) -> None:
         now = self._loop.time()
         self._pass_on(self._framer.on_deadline(now), now)
@@ -235,6 +252,21 @@ def _tune(sock: socket.socket, half_open_timeout_s: int) -> None:
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, _KEEPALIVE_PROBES)
     user_timeout_ms = (idle_s + interval_s * _KEEPALIVE_PROBES) * 1000
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, user_timeout_ms)
+
+
+def _end_of(sock: socket.socket) -> SessionEnd | None:
+    """Look at a connection without reading from it; return how it ended, or None while it lasts."""
+    try:
+        code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        (state,) = struct.unpack_from("B", sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1))
+    except OSError as error:
+        return _reason_of(error)
+    if code == errno.EPIPE or (code == 0 and state == _TCP_CLOSE_WAIT):
+        # EPIPE: the peer hung up first, and then refused what was sent to it.
+        return SessionEnd.PEER_CLOSED
+    if code or state == _TCP_CLOSE:
+        return _reason_of(OSError(code, ""))
+    return None
 
 
 _VANISHED = frozenset({errno.ETIMEDOUT, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ENETDOWN})

@@ -25,6 +25,7 @@ from types import MappingProxyType
 from typing import ClassVar, NamedTuple
 
 from bridge.application.measurement import PointKind
+from bridge.application.objects import command_event_group, event_group, static_group, variations_of
 from bridge.errors import PointConfigError
 
 LAST_INDEX = 65535
@@ -60,39 +61,33 @@ class Objects(NamedTuple):
     variations: frozenset[int]
 
 
-def _objects(group: int, *variations: int) -> Objects:
-    return Objects(group, frozenset(variations))
+def _objects(group: int) -> Objects:
+    """Return what the object table has; the variation of a string is its length, which nobody configures."""
+    numbered = frozenset(row.variation for row in variations_of(group) if row.variation)
+    is_string = group in (static_group(PointKind.OCTET_STRING), event_group(PointKind.OCTET_STRING))
+    return Objects(group, frozenset({0}) if is_string else numbered)
+
+
+_COMMANDED = {
+    CommandKind.BINARY_COMMAND: PointKind.BINARY_OUTPUT,
+    CommandKind.ANALOG_COMMAND: PointKind.ANALOG_OUTPUT,
+}
+
+
+def _command_objects(kind: PointKind) -> Objects:
+    group = command_event_group(kind)
+    assert group is not None
+    return _objects(group)
 
 
 STATIC_OBJECTS: Mapping[PointKind, Objects] = MappingProxyType(
-    {
-        PointKind.BINARY_INPUT: _objects(1, 1, 2),
-        PointKind.DOUBLE_BIT_INPUT: _objects(3, 1, 2),
-        PointKind.BINARY_OUTPUT: _objects(10, 1, 2),
-        PointKind.COUNTER: _objects(20, 1, 2, 5, 6),
-        PointKind.FROZEN_COUNTER: _objects(21, 1, 2, 5, 6, 9, 10),
-        PointKind.ANALOG_INPUT: _objects(30, 1, 2, 3, 4, 5, 6),
-        PointKind.FROZEN_ANALOG: _objects(31, 1, 2, 3, 4, 5, 6, 7, 8),
-        PointKind.ANALOG_OUTPUT: _objects(40, 1, 2, 3, 4),
-        PointKind.OCTET_STRING: _objects(110, 0),
-    }
+    {kind: _objects(static_group(kind)) for kind in PointKind}
 )
 EVENT_OBJECTS: Mapping[EventKind, Objects] = MappingProxyType(
-    {
-        PointKind.BINARY_INPUT: _objects(2, 1, 2, 3),
-        PointKind.DOUBLE_BIT_INPUT: _objects(4, 1, 2, 3),
-        PointKind.BINARY_OUTPUT: _objects(11, 1, 2),
-        PointKind.COUNTER: _objects(22, 1, 2, 5, 6),
-        PointKind.FROZEN_COUNTER: _objects(23, 1, 2, 5, 6),
-        PointKind.ANALOG_INPUT: _objects(32, 1, 2, 3, 4, 5, 6, 7, 8),
-        PointKind.FROZEN_ANALOG: _objects(33, 1, 2, 3, 4, 5, 6, 7, 8),
-        PointKind.ANALOG_OUTPUT: _objects(42, 1, 2, 3, 4, 5, 6, 7, 8),
-        PointKind.OCTET_STRING: _objects(111, 0),
-        CommandKind.BINARY_COMMAND: _objects(13, 1, 2),
-        CommandKind.ANALOG_COMMAND: _objects(43, 1, 2, 3, 4, 5, 6, 7, 8),
-    }
+    {kind: _objects(event_group(kind)) for kind in PointKind}
+    | {command: _command_objects(kind) for command, kind in _COMMANDED.items()}
 )
-DEADBAND_OBJECTS = _objects(34, 1, 2, 3)
+DEADBAND_OBJECTS = _objects(34)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,11 @@ Rules:
 from __future__ import annotations
 
 import heapq
+import io
 import math
 import os
 import re
+import stat
 import struct
 import sys
 import textwrap
@@ -21,7 +23,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv6Address, ip_address
 from pathlib import Path
-from typing import Any, NamedTuple, TextIO
+from typing import Any, BinaryIO, NamedTuple, TextIO
 
 from bridge.errors import CaptureError
 from bridge.service.explain import StreamExplainer
@@ -33,6 +35,8 @@ _MARKS = ("<", ">")
 _SEPARATOR = re.compile(r"0[xX]|[:,-]")
 _HEX = re.compile(r"[0-9a-fA-F]*")
 _SHOWN = 60
+_LONGEST_OCTETS = 1 << 30
+_READ_OCTETS = 1 << 20
 
 _PCAP = {
     b"\xd4\xc3\xb2\xa1": ("<", 1e-6),
@@ -106,7 +110,7 @@ def read(source: str, *, port: int | None = None) -> Iterator[Piece]:
     `port`, TCP or UDP, are read, when it is given. Raises `CaptureError`.
     """
     if source == "-":
-        yield from _named("standard input", _pieces(sys.stdin.buffer.read(), port))
+        yield from _named("standard input", _stream_pieces(sys.stdin.buffer, port))
     elif os.path.exists(source):
         yield from _named(source, _file_pieces(Path(source), port))
     else:
@@ -148,10 +152,33 @@ def _named(name: str, pieces: Iterator[Piece]) -> Iterator[Piece]:
 
 def _file_pieces(path: Path, port: int | None) -> Iterator[Piece]:
     try:
-        content = path.read_bytes()
+        mode = path.stat().st_mode
+        # Before it is opened: a device may not end, and to open one can do more than to read it.
+        if not (stat.S_ISREG(mode) or stat.S_ISFIFO(mode) or stat.S_ISDIR(mode)):
+            raise CaptureError("is no regular file and no pipe; name a file, or - for standard input")
+        with path.open("rb") as file:
+            content = _content(file)
     except OSError as error:
         raise CaptureError(error.strerror or str(error)) from error
     yield from _pieces(content, port)
+
+
+def _stream_pieces(stream: BinaryIO, port: int | None) -> Iterator[Piece]:
+    try:
+        content = _content(stream)
+    except OSError as error:
+        raise CaptureError(error.strerror or str(error)) from error
+    yield from _pieces(content, port)
+
+
+def _content(file: BinaryIO) -> bytes:
+    # In steps: a read of the longest that is allowed would take that much memory for a short file.
+    content = io.BytesIO()
+    while part := file.read(_READ_OCTETS):
+        if content.tell() + len(part) > _LONGEST_OCTETS:
+            raise CaptureError(f"is longer than {_LONGEST_OCTETS >> 20} MiB; cut it with editcap or split")
+        content.write(part)
+    return content.getvalue()
 
 
 def _pieces(content: bytes, port: int | None) -> Iterator[Piece]:

@@ -4,33 +4,79 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
+import signal
 import sys
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
 
 from bridge.errors import ConfigurationError
+from bridge.service import streams
 from bridge.version import VERSION
 
 DONE, FAILED, WRONG = 0, 1, 2
+_SHOWN_PROBLEMS = 100
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status."""
-    options = _parser().parse_args(arguments)
-    command: Callable[[argparse.Namespace], int] = options.command
+    streams.make_usable()
+    with _interrupt_ends():
+        try:
+            return _run_command(arguments)
+        except ConfigurationError as error:
+            _complain_of(error.problems)
+            return WRONG
+        except OSError as error:
+            return _status_of(error)
+        except KeyboardInterrupt:
+            return DONE
+
+
+def _run_command(arguments: Sequence[str] | None) -> int:
     try:
-        status = command(options)
+        options = _parser().parse_args(arguments)
+        command: Callable[[argparse.Namespace], int] = options.command
+        return command(options)
+    finally:
+        # Here, not at exit, where an output that takes nothing would be a traceback; also after --help.
         sys.stdout.flush()
-        return status
-    except ConfigurationError as error:
-        print("\n".join(error.problems), file=sys.stderr)
-        return WRONG
-    except BrokenPipeError:
-        # Whoever read us (head, less) has seen enough. At exit the rest is flushed, and needs a place to go.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+@contextmanager
+def _interrupt_ends() -> Iterator[None]:
+    """Let SIGINT end the program as it ends others, without a traceback. A loop that runs has its own way."""
+    is_ours = threading.current_thread() is threading.main_thread()
+    # Ignored it stays ignored: a shell does that to what it starts in the background.
+    if not is_ours or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield
+        return
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        if signal.getsignal(signal.SIGINT) == signal.SIG_DFL:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _complain_of(problems: Sequence[str]) -> None:
+    more = len(problems) - _SHOWN_PROBLEMS
+    rest = [f"... and {more} more problems"] if more > 0 else []
+    streams.complain("\n".join([*problems[:_SHOWN_PROBLEMS], *rest]))
+
+
+def _status_of(error: OSError) -> int:
+    """Return the exit status after an output that could not be written; any other error is a bug."""
+    if streams.is_reader_gone(error):
+        # Whoever read us (head, less) has seen enough.
+        streams.silence(sys.stdout)
         return DONE
-    except KeyboardInterrupt:
-        return DONE
+    if not streams.is_output_refused(error):
+        raise error
+    streams.silence(sys.stdout)
+    streams.complain(f"rtu-bridge: cannot write the output: {error.strerror}")
+    return FAILED
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -40,7 +86,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"rtu-bridge {VERSION}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
 
-    run = commands.add_parser("run", help="run the bridge until SIGTERM or SIGINT")
+    run = commands.add_parser("run", help="run the bridge until SIGTERM, SIGINT or SIGHUP")
     run.add_argument("-c", "--config", metavar="FILE", required=True, help="the configuration, in TOML")
     run.set_defaults(command=_run)
 
@@ -94,17 +140,18 @@ def _demo(options: argparse.Namespace) -> int:
 
 def _status(options: argparse.Namespace) -> int:
     from bridge.endpoints.status import fetch
-    from bridge.service.panel import print_status
+    from bridge.service.panel import print_status, readable
 
     path = options.socket or _status_socket(options.config)
     try:
-        snapshot = fetch(path)
-    except (OSError, ValueError) as error:
+        snapshot = readable(fetch(path))
+        text = json.dumps(snapshot, indent=2) if options.json else ""
+    except (OSError, ValueError, RecursionError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        print(f"{path}: {reason}; is the bridge running, with this status socket?", file=sys.stderr)
+        streams.complain(f"{path}: {reason}; is the bridge running, with this status socket?")
         return FAILED
     if options.json:
-        print(json.dumps(snapshot, indent=2))
+        print(text)
     else:
         print_status(snapshot)
     return DONE

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -21,8 +22,10 @@ from bridge.errors import ConfigurationError
 from bridge.link.framer import LinkErrorMode
 from bridge.service import physics
 from bridge.service.keys import FILE_KEYS, SERVICE_KEYS, read_document
-from bridge.service.schema import Report, read_row
+from bridge.service.schema import Report, read_row, shortened
 
+_LONGEST_OCTETS: Final = 256 * 1024
+"""Far more than hundreds of outstations need, and little enough that whatever it says is read in seconds."""
 _NO_LEDS: Final[Mapping[str, int]] = MappingProxyType({})
 
 
@@ -166,11 +169,19 @@ _READ_PROBLEMS: Final[tuple[tuple[type[OSError], str], ...]] = (
 
 def _read_text(path: Path, source_name: str) -> str:
     try:
-        octets = path.read_bytes()
+        # Before it is opened: to open a pipe waits for whoever writes, and a device may not end.
+        mode = path.stat().st_mode
+        if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+            raise ConfigurationError([f"{source_name}: is no regular file; name a file of TOML text"])
+        with path.open("rb") as file:
+            octets = file.read(_LONGEST_OCTETS + 1)
     except OSError as error:
         unusual = f"cannot be read: {error.strerror}; name a readable file"
         problem = next((text for kind, text in _READ_PROBLEMS if isinstance(error, kind)), unusual)
         raise ConfigurationError([f"{source_name}: {problem}"]) from None
+    if len(octets) > _LONGEST_OCTETS:
+        limit = f"{_LONGEST_OCTETS // 1024} KiB"
+        raise ConfigurationError([f"{source_name}: is longer than {limit}; name a configuration file"])
     try:
         # Windows editors put a byte order mark in front; the file lies on the card's FAT partition.
         return octets.decode("utf-8-sig")
@@ -191,6 +202,8 @@ def _read_toml(text: str, source_name: str) -> dict[str, Any]:
     raise ConfigurationError([_syntax_problem(source_name, reason, lines=len(text.splitlines()))])
 
 
+_LONGEST_REASON: Final = 120
+"""tomllib quotes what it could not read."""
 _SYNTAX_REMEDIES: Final = (
     ("Cannot declare", "write each table once, under a name of its own"),
     ("Cannot overwrite", "write each key once"),
@@ -203,6 +216,7 @@ def _syntax_problem(source_name: str, reason: str, *, lines: int) -> str:
     remedy = next(text for start, text in _SYNTAX_REMEDIES if reason.startswith(start))
     place = re.search(r" \(at (?:line (\d+), column (\d+)|end of document)\)$", reason)
     if place is None:
-        return f"{source_name}: {reason}; {remedy}"
+        return f"{source_name}: {shortened(reason, _LONGEST_REASON)}; {remedy}"
+    reason = shortened(reason[: place.start()], _LONGEST_REASON)
     where = f"{place[1]}: column {place[2]}" if place[1] else f"{lines}: end of file"
-    return f"{source_name}:{where}: {reason[: place.start()]}; {remedy}"
+    return f"{source_name}:{where}: {reason}; {remedy}"

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import sys
 from importlib import resources
 
 from bridge.endpoints.endpoint import Endpoint
 from bridge.errors import BindError, EndpointError
 from bridge.link.control import Control, LinkFunction
 from bridge.link.frame import Frame
-from bridge.service import config, logs
+from bridge.service import config, log_queue, logs, streams
 from bridge.service.build import BOARD_LEDS, Bridge
 from bridge.service.paths import default_status_socket
 from bridge.service.run import run_in_loop, stop_signal
@@ -26,14 +25,24 @@ _PLAIN_PERIOD_S = 5.0
 def demo(listen: str, *, is_plain: bool) -> int:
     """Run the demo until SIGINT or SIGTERM and return the exit status."""
     try:
-        Endpoint.parse(listen)
+        endpoint = Endpoint.parse(listen)
     except EndpointError as error:
-        print(f"--listen: {error}", file=sys.stderr)
+        streams.complain(f"--listen: {error}")
+        return 2
+    if not _is_reachable(endpoint):
+        streams.complain(
+            f"--listen: {endpoint} cannot be reached from {_MASTER_HOST}, where the demo's own master is; "
+            f"write 127.0.0.1:{endpoint.port} or 0.0.0.0:{endpoint.port}"
+        )
         return 2
     logs.set_up("info" if is_plain else "error", "text")
-    with contextlib.suppress(KeyboardInterrupt):
+    with contextlib.suppress(KeyboardInterrupt), log_queue.in_background():
         return run_in_loop(_demo(listen, is_plain=is_plain))
     return 0
+
+
+def _is_reachable(endpoint: Endpoint) -> bool:
+    return endpoint.host.version == 4 and (endpoint.host.is_loopback or endpoint.host.is_unspecified)
 
 
 async def _demo(listen: str, *, is_plain: bool) -> int:
@@ -52,7 +61,7 @@ async def _demo(listen: str, *, is_plain: bool) -> int:
     try:
         await bridge.start()
     except BindError as error:
-        print(f"{error.strerror}; try --listen 127.0.0.1:20001", file=sys.stderr)
+        streams.complain(f"{error.strerror}; try --listen 127.0.0.1:20001")
         return 1
     endpoint = bridge.servers["main"].endpoint
     print(_introduction(endpoint), flush=True)
@@ -91,9 +100,9 @@ def _introduction(endpoint: Endpoint) -> str:
 async def _show_live(bridge: Bridge, stopped: asyncio.Event) -> None:
     from rich.live import Live
 
-    from bridge.service.panel import render
+    from bridge.service.panel import plain_console, render
 
-    with Live(render(bridge.snapshot()), auto_refresh=False) as live:
+    with Live(render(bridge.snapshot()), console=plain_console(), auto_refresh=False) as live:
         while not await _happens(stopped, _PANEL_PERIOD_S):
             live.update(render(bridge.snapshot()), refresh=True)
 

@@ -47,13 +47,16 @@ GPIO_DRIVERS: Final = ("auto", "mock", "none")
 _LAST_PIN = 27
 _LONGEST_SOCKET_PATH_OCTETS = 107
 _LONGEST_TIME_MS = 600_000
+_MOST_MASTERS = 256
+_LONGEST_ADDRESS = 80
+"""No endpoint and no network is longer, whatever its form."""
 
 
 def _name(value: str) -> str:
     # Names stand in logs, in aligned tables and on command lines.
     if re.fullmatch(r"[\w.-]+", value) is None:
         possible = re.sub(r"[^\w.-]+", "-", value).strip("-")
-        right = f"write {possible!r}" if possible else "write one"
+        right = f"write {shown(possible)}" if possible else "write one"
         raise RefusedError(f"{shown(value)} is no name of letters, digits, '-', '_' and '.'; {right}")
     return value
 
@@ -101,7 +104,22 @@ def _link_address(value: int) -> int:
 
 
 def _masters(value: list[object]) -> AddressFilter:
-    return AddressFilter.parse(strings(value))
+    if len(value) > _MOST_MASTERS:
+        raise RefusedError(f"has {len(value)} entries; write at most {_MOST_MASTERS}, or networks")
+    texts = strings(value)
+    for text in texts:
+        _refuse_long(text, "an address '10.1.1.5', a wildcard '10.1.*.7' or a network '10.8.0.0/16'")
+    return AddressFilter.parse(texts)
+
+
+def _endpoint(value: str) -> Endpoint:
+    _refuse_long(value, "<address>:<port>, such as '0.0.0.0:20000' or '[::]:20000'")
+    return Endpoint.parse(value)
+
+
+def _refuse_long(text: str, right: str) -> None:
+    if len(text) > _LONGEST_ADDRESS:
+        raise RefusedError(f"{shown(text)} is too long to be an address; write {right}")
 
 
 def _outstation_led(value: str) -> str:
@@ -143,7 +161,7 @@ _LINK_ERROR_MODES = {mode.value: mode for mode in LinkErrorMode}
 _link_error_mode = one_of(_LINK_ERROR_MODES)
 
 SERVER_KEYS: Final[Mapping[str, Key]] = {
-    "listen": Key(STRING, 'listen = "0.0.0.0:20000"', Endpoint.parse),
+    "listen": Key(STRING, 'listen = "0.0.0.0:20000"', _endpoint),
     "link_error_mode": Key(
         STRING,
         'link_error_mode = "discard"',

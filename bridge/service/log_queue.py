@@ -2,7 +2,8 @@
 
 Rules:
   1. Whoever logs never waits. The line is made at once and put into a bounded queue; the thread writes it.
-  2. When the queue is full, lines are dropped and counted until half of it is free. Their number is the next line.
+  2. When the queue is full, lines are dropped and counted until half of it is free. The next line is their
+     number.
   3. Of one event at most 50 lines in any second pass; the next line of that event says how many did not.
   4. At the end the thread has 0.3 s for the rest.
 """
@@ -65,7 +66,7 @@ class RateLimit(logging.Filter):
 
 
 class _LineHandler(QueueHandler):
-    """Makes the line where the record is, and queues it; `QueueHandler.prepare` makes it the record's `msg`."""
+    """Makes the line at once and queues it: `QueueHandler.prepare` formats, and the line is the record's `msg`."""
 
     def __init__(self, formatter: logging.Formatter | None) -> None:
         self.lines: queue.Queue[logging.LogRecord | None] = queue.Queue(_QUEUE_LINES)

@@ -19,10 +19,25 @@ _NEVER_WRAPPED = frozenset({"server", "line", "LED", "outstation"})
 
 def print_status(snapshot: Snapshot) -> None:
     """Print the status once; where the output is no terminal, without colours and line breaks for it."""
-    console = Console()
+    console = plain_console()
     if not console.is_terminal:
         console.width = max(console.width, _COLUMNS_OF_A_PIPE)
     console.print(render(snapshot))
+
+
+def plain_console() -> Console:
+    """Return a console to which names and addresses in brackets are text, not rich's markup."""
+    return Console(markup=False, emoji=False)
+
+
+def readable(snapshot: Snapshot) -> Snapshot:
+    """Return the status if `render` can show it. Raises ValueError for anything else that was JSON."""
+    try:
+        render(snapshot)
+    except Exception as error:
+        # Any: whoever answered may have put every type and depth of JSON everywhere.
+        raise ValueError("what it answers is no status of this program") from error
+    return snapshot
 
 
 def render(snapshot: Snapshot) -> Group:

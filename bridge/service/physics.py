@@ -22,7 +22,7 @@ from bridge.routing.timing import (
     frame_time_s,
     octet_time_s,
 )
-from bridge.service.schema import Report, Row, did_you_mean, in_words, under
+from bridge.service.schema import Report, Row, did_you_mean, in_words, shortened, shown, under
 
 PARITY_BITS: Final = {"none": 0, "even": 1, "odd": 1}
 SYSTEM_LED: Final = "system"
@@ -93,7 +93,7 @@ def warn(document: Document, report: Report) -> None:
         for row in rows:
             if row.name not in used:
                 report.add(
-                    row.path, f"no outstation uses it; write {label} = {row.name!r} in one, or delete it"
+                    row.path, f"no outstation uses it; write {label} = {shown(row.name)} in one, or delete it"
                 )
     for row in document.lines:
         response_timeout_s, request_ttl_s = row.get("response_timeout_s"), row.get("request_ttl_s")
@@ -141,6 +141,7 @@ def _check_times(row: Row, report: Report) -> None:
 def _check_exclusive(rows: Iterable[Row], exclusive: Exclusive, report: Report) -> None:
     for values, group in _groups(rows, exclusive.attributes):
         if len(group) > 1:
+            values = tuple(shortened(value) if isinstance(value, str) else value for value in values)
             problem = exclusive.problem.format(*values, names=_names(group))
             report.add(under(group[1].path, exclusive.attributes[-1]), problem)
 
@@ -163,7 +164,7 @@ def _check_endpoints(servers: Sequence[Row], report: Report) -> None:
         if taken and wanted and _collide(taken, wanted):
             report.add(
                 under(second.path, "listen"),
-                f"'{wanted}' collides with '{taken}' of server {first.name!r}; write another port",
+                f"'{wanted}' collides with '{taken}' of server {shown(first.name)}; write another port",
             )
 
 
@@ -185,7 +186,7 @@ def _check_references(document: Document, report: Report) -> None:
             if name is None or known is None or name in known:
                 continue
             remedy = _remedy(under(label, name), name, sorted(known))
-            report.add(under(row.path, label), f"there is no {_NOUNS[label]} {name!r}; {remedy}")
+            report.add(under(row.path, label), f"there is no {_NOUNS[label]} {shown(name)}; {remedy}")
             del row.values[label]
 
 
@@ -195,7 +196,7 @@ def _remedy(path: str, name: str, known: Sequence[str]) -> str:
     meant = did_you_mean(name, known)
     if meant is None:
         return f"write {in_words(known, 'or')}"
-    return f"did you mean {meant!r}? (known: {in_words(known, 'and')})"
+    return f"did you mean {shown(meant)}? (known: {in_words(known, 'and')})"
 
 
 def _check_names(outstations: Sequence[Row], report: Report) -> None:
@@ -207,7 +208,7 @@ def _check_names(outstations: Sequence[Row], report: Report) -> None:
         if len(same) > 1:
             report.add(
                 under(outstations[same[1] - 1].path, "name"),
-                f"{name!r} is the name of outstations {in_words(same, 'and')} of the file; give each its own",
+                f"{shown(name)} is the name of outstations {in_words(same, 'and')} of the file; give each its own",
             )
 
 
@@ -224,7 +225,7 @@ def _check_sessions(outstations: Sequence[Row], report: Report) -> None:
         if len(clash) > 1:
             report.add(
                 under(clash[1].path, "link_address"),
-                f"on server {server!r} link address {link_address} is that of outstations {_names(clash)}, "
+                f"on server {shown(server)} link address {link_address} is that of outstations {_names(clash)}, "
                 "and their masters are the same; give each its own link address, masters or server",
             )
 
@@ -237,7 +238,7 @@ def _check_overlap(
     if example is not None:
         report.add(
             under(second_row.path, "masters"),
-            f"{second_row.name!r} and {first_row.name!r} both let {example} in, and their masters differ; "
+            f"{shown(second_row.name)} and {shown(first_row.name)} both let {example} in, and their masters differ; "
             "write the same masters in both (they then share a session, told apart by link address), "
             "or masters without a common address",
         )

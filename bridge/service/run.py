@@ -6,14 +6,19 @@ import asyncio
 import contextlib
 import gc
 import signal
-import sys
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, Final, TypeVar
 
+from bridge.endpoints.events import warn
 from bridge.errors import BindError
-from bridge.service import logs
+from bridge.service import log_queue, logs
 from bridge.service.build import BOARD_LEDS, Bridge
 from bridge.service.config import Configuration, load
+
+T = TypeVar("T")
+
+_STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+"""SIGHUP is what a terminal that closes sends, or a session that ends."""
 
 
 def run(path: str) -> int:
@@ -23,41 +28,60 @@ def run(path: str) -> int:
     """
     configuration = load(path, BOARD_LEDS)
     logs.set_up(configuration.service.log_level, configuration.service.log_format)
-    for warning in configuration.warnings:
-        print(warning, file=sys.stderr)
-    return run_in_loop(_serve(configuration))
+    with log_queue.in_background():
+        for warning in configuration.warnings:
+            warn("configuration", warning=warning)
+        problem = run_in_loop(_serve(configuration))
+    if problem is not None:
+        log_queue.say(problem)
+        return 1
+    return 0
 
 
-def run_in_loop(main: Coroutine[Any, Any, int]) -> int:
+def run_in_loop(main: Coroutine[Any, Any, T]) -> T:
     """Run `main` in the fastest event loop there is on this machine."""
     loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None
     with contextlib.suppress(ImportError):
         from uvloop import new_event_loop as loop_factory
     with asyncio.Runner(loop_factory=loop_factory) as runner:
-        return runner.run(main)
+        return runner.run(_until_the_end(main))
 
 
-async def _serve(configuration: Configuration) -> int:
+async def _until_the_end(main: Coroutine[Any, Any, T]) -> T:
+    try:
+        return await main
+    finally:
+        # The end is under way and takes no longer than the writing of the last log lines. When the loop closes
+        # it would give the signals back to Python, and a second one would be a traceback or another status.
+        loop = asyncio.get_running_loop()
+        for number in _STOP_SIGNALS:
+            if loop.remove_signal_handler(number):
+                signal.signal(number, signal.SIG_IGN)
+
+
+async def _serve(configuration: Configuration) -> str | None:
+    """Serve until a signal; return why it could not, or None."""
     stopped = stop_signal()
     bridge = Bridge(configuration)
     try:
         await bridge.start()
     except BindError as error:
-        print(error.strerror, file=sys.stderr)
-        return 1
+        return error.strerror or str(error)
     # What is alive now stays for the program's life: the collector need not look at it again with every
     # generation, and its pauses do not show in the round trips.
     gc.collect()
     gc.freeze()
     await stopped.wait()
     await bridge.close()
-    return 0
+    return None
 
 
 def stop_signal() -> asyncio.Event:
-    """Return an event that SIGTERM and SIGINT set. To be called in the running loop."""
+    """Return an event that SIGTERM, SIGINT and SIGHUP set. To be called in the running loop."""
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopped.set)
+    for number in _STOP_SIGNALS:
+        # nohup has SIGHUP ignored, so that the program outlives its terminal.
+        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
+            loop.add_signal_handler(number, stopped.set)
     return stopped

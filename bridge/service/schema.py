@@ -14,6 +14,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from itertools import islice
 from typing import Any, Final, NamedTuple
 
 from bridge.errors import RtuBridgeError
@@ -47,6 +48,9 @@ _TITLES = {
     dict: "a table",
 }
 _LONGEST_SHOWN = 60
+_MOST_LISTED = 12
+_MOST_COMPARED = 100
+"""Comparing names takes so long that one with thousands is not searched for what was meant."""
 _REQUIRED: Final = object()
 LEFT_OUT: Final = object()
 """The default of a key that is optional and then has no value in its row."""
@@ -98,9 +102,15 @@ class Report:
         self.problems.append(f"{self.source_name}: {path}: {problem}")
 
 
+def shortened(text: str, limit: int = _LONGEST_SHOWN) -> str:
+    """Return a text as a message shows it."""
+    return text if len(text) <= limit else text[:limit] + "…"
+
+
 def under(path: str, label: str) -> str:
     """Return the path of a key under the path of its table, which is empty for the file itself."""
-    quoted_label = label if re.fullmatch(r"[\w-]+", label) else json.dumps(label)
+    shown_label = shortened(label)
+    quoted_label = shown_label if re.fullmatch(r"[\w-]+…?", shown_label) else json.dumps(shown_label)
     return f"{path}.{quoted_label}" if path else quoted_label
 
 
@@ -109,7 +119,7 @@ def shown(value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, str):
-        return repr(value if len(value) <= _LONGEST_SHOWN else value[:_LONGEST_SHOWN] + "…")
+        return repr(shortened(value))
     # Python refuses to print integers of thousands of digits, which a file may hold in hexadecimal.
     if isinstance(value, float) or (isinstance(value, int) and value.bit_length() <= 64):
         return str(value)
@@ -122,14 +132,16 @@ def kind_title(value: object) -> str:
 
 
 def in_words(items: Iterable[object], conjunction: str) -> str:
-    """Return values as a sentence lists them: "'a', 'b' or 'c'"."""
+    """Return values as a sentence lists them: "'a', 'b' or 'c'"; of many the first, and how many there are."""
     *others, last = map(shown, items)
+    if len(others) >= _MOST_LISTED:
+        return f"{', '.join(others[:_MOST_LISTED])}, … ({len(others) + 1} in all)"
     return f"{', '.join(others)} {conjunction} {last}" if others else last
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str | None:
     """Return the known name that `name` most likely misspells, or None."""
-    return next(iter(get_close_matches(name.lower(), list(known), n=1)), None)
+    return next(iter(get_close_matches(name.lower(), list(islice(known, _MOST_COMPARED)), n=1)), None)
 
 
 def read_row(

@@ -1,4 +1,4 @@
-"""Standard input, output and error as whoever started the program left them: closed, full, or of any encoding."""
+"""Standard input, output and error as they were left to the program: closed, full, or of any encoding."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def complain(text: str) -> None:
 
 
 def silence(stream: TextIO) -> None:
-    """Let what is still buffered go nowhere: Python flushes at exit, and would complain and change the status."""
+    """Let what is still buffered go nowhere: Python flushes it at exit, and would change the exit status."""
     with contextlib.suppress(OSError):
         target = stream.fileno()
         nowhere = os.open(os.devnull, os.O_WRONLY)
@@ -66,4 +66,6 @@ def _open_if_closed(descriptor: int) -> None:
 
 
 def _stream(descriptor: int, mode: str) -> TextIO:
-    return os.fdopen(descriptor, mode, encoding="utf-8", errors="backslashreplace", closefd=False)
+    return io.TextIOWrapper(
+        os.fdopen(descriptor, f"{mode}b", closefd=False), encoding="utf-8", errors="backslashreplace"
+    )

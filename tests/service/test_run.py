@@ -252,3 +252,26 @@ def _sent(folder: Path) -> list[int]:
 def _answered(folder: Path) -> int:
     (session,) = fetch(str(folder / "s"))["servers"][0]["sessions"]
     return int(session["frames_sent"])
+
+
+def test_its_status_can_be_asked_while_it_runs(folder: Path) -> None:
+    with Pty() as adapter:
+        file = _write(folder, adapter.device, "/dev/nonesuch")
+        with Program("run", "-c", str(file)) as program:
+            port = _port(program, folder)
+            with RawMaster("127.0.0.1", port) as master:
+                program.until_printed("master connected")
+                status, out, err = run_to_the_end("status", "--json", "-c", str(file))
+                assert (status, err) == (0, "")
+                document = json.loads(out)
+                assert [outstation["master"] for outstation in document["outstations"]] == [master.name] * 2
+                status, out, err = run_to_the_end("status", "--socket", f"{folder}/s")
+                assert (status, err) == (0, "")
+                assert all(text in out for text in ("rtu-10", "rtu-11", "bay0", "bay1 is down", master.name))
+            program.signal(signal.SIGTERM)
+            assert program.wait() == 0
+        status, out, err = run_to_the_end("status", "-c", str(file))
+        assert (status, out) == (1, "")
+        assert (
+            err == f"{folder}/s: No such file or directory; is the bridge running, with this status socket?\n"
+        )

@@ -21,10 +21,14 @@ _ALARMING = ("traceback", "exception", "resourcewarning", "never retrieved", "ne
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Site:
-    """One server, one line, and on it an outstation "rtu-N" for each link address N, all in one session."""
+    """One server, one line, and on it an outstation "rtu-N" for each link address N.
+
+    They share the session of one master, this machine, unless `masters` gives some to others by IP address.
+    """
 
     device: Path
     addresses: tuple[int, ...] = (10,)
+    masters: Mapping[int, str] = field(default_factory=dict)
     link_error_mode: str = "discard"
     server: Mapping[str, object] = field(default_factory=dict)
     line: Mapping[str, object] = field(default_factory=dict)
@@ -43,7 +47,7 @@ class Site:
             {
                 "name": f"rtu-{address}",
                 "server": "main",
-                "masters": [HOST],
+                "masters": [self.masters.get(address, HOST)],
                 "line": "bay",
                 "link_address": address,
             }

@@ -46,9 +46,9 @@ class _FrameReader:
 class RawMaster:
     """A TCP master without a protocol stack."""
 
-    def __init__(self, host: str, port: int) -> None:
-        """Connect. What is sent leaves at once, a segment for each `send`."""
-        self._socket = socket.create_connection((host, port), timeout=PATIENCE_S)
+    def __init__(self, host: str, port: int, *, source: str = "127.0.0.1") -> None:
+        """Connect from `source`. What is sent leaves at once, a segment for each `send`."""
+        self._socket = socket.create_connection((host, port), PATIENCE_S, (source, 0))
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._reader = _FrameReader(lambda: self._socket.recv(_READ_OCTETS))
 
