@@ -1,6 +1,6 @@
 """A fresh pty in place of a serial port: this end is ours, the other is a device that anybody can open.
 
-What nobody reads for a second is thrown away, as on a wire: who opens the device later hears nothing stale.
+When it is full and nobody reads for a second, all that waits is thrown away, as on a wire without a listener.
 """
 
 from __future__ import annotations
@@ -40,9 +40,12 @@ class PtyLine:
         self._user.line_opened()
 
     def write(self, octets: bytes) -> None:
-        """Send octets; none are sent after `close`."""
-        if self.is_open:
-            self._waiting += octets
+        """Send octets; none are sent before `start` and after `close`."""
+        if not self.is_open:
+            return
+        self._waiting += octets
+        if len(self._waiting) == len(octets):
+            self._stall_timer.set(self._loop.time() + _STALL_S)
             self._write_some()
 
     async def close(self, *, drain_s: float = 0.0) -> None:
@@ -68,7 +71,22 @@ class PtyLine:
 
     def _write_some(self) -> None:
         try:
-            del self._waiting[: os.write(self._ours, self._waiting)]
+            written = os.write(self._ours, self._waiting)
         except (BlockingIOError, InterruptedError):
-            if self._waiting and not self._stall_timer.is_set:
-                self._stall_timer.set(self._loop.time() + _STALL_S)
+            written = 0
+        del self._waiting[:written]
+        if not self._waiting:
+            self._stop_writing()
+        elif written:
+            self._stall_timer.set(self._loop.time() + _STALL_S)
+        if self._waiting:
+            self._loop.add_writer(self._ours, self._write_some)
+
+    def _on_stall(self) -> None:
+        self._waiting.clear()
+        self._stop_writing()
+        termios.tcflush(self._theirs, termios.TCIFLUSH)
+
+    def _stop_writing(self) -> None:
+        self._stall_timer.set(None)
+        self._loop.remove_writer(self._ours)

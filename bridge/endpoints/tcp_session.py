@@ -257,16 +257,17 @@ def _tune(sock: socket.socket, half_open_timeout_s: int) -> None:
 def _end_of(sock: socket.socket) -> SessionEnd | None:
     """Look at a connection without reading from it; return how it ended, or None while it lasts."""
     try:
-        code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         (state,) = struct.unpack_from("B", sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1))
+        if state == _TCP_CLOSE_WAIT:
+            return SessionEnd.PEER_CLOSED
+        if state != _TCP_CLOSE:
+            # Its error is not asked for: on a connection that lasts it can be a router's passing complaint.
+            return None
+        code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
     except OSError as error:
         return _reason_of(error)
-    if code == errno.EPIPE or (code == 0 and state == _TCP_CLOSE_WAIT):
-        # EPIPE: the peer hung up first, and then refused what was sent to it.
-        return SessionEnd.PEER_CLOSED
-    if code or state == _TCP_CLOSE:
-        return _reason_of(OSError(code, ""))
-    return None
+    # EPIPE: the peer hung up first, and then refused what was sent to it.
+    return SessionEnd.PEER_CLOSED if code == errno.EPIPE else _reason_of(OSError(code, ""))
 
 
 _VANISHED = frozenset({errno.ETIMEDOUT, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ENETDOWN})

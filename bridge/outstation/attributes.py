@@ -52,6 +52,17 @@ class AttributeStore:
         entry = self._entries.get((attribute_set, variation))
         return entry is not None and entry.is_writable
 
+    def takes(self, attribute: Attribute, attribute_set: int, variation: int) -> bool:
+        """Whether a master may write this: of the type that is there, and such that it can be read again."""
+        entry = self._entries.get((attribute_set, variation))
+        if entry is None or not entry.is_writable or entry.attribute.type != attribute.type:
+            return False
+        try:
+            attribute.encode()
+        except ValueError:
+            return False
+        return True
+
     def sets(self) -> tuple[int, ...]:
         """Return the sets that have attributes, in order."""
         return tuple(sorted({attribute_set for attribute_set, _ in self._entries}))

@@ -13,7 +13,15 @@ from collections.abc import Awaitable, Callable, Generator
 from inspect import isawaitable
 from typing import Any
 
-from bridge.application.command import AnalogOutputCommand, Command, CommandStatus, Crob, Operation, echo
+from bridge.application.command import (
+    AnalogOutputCommand,
+    Command,
+    CommandStatus,
+    Crob,
+    Operation,
+    TripClose,
+    echo,
+)
 from bridge.application.command import decode_command as decode
 from bridge.application.function import Function
 from bridge.application.measurement import PointKind, Value
@@ -23,6 +31,8 @@ from bridge.outstation.handlers import ControlHandler, MaybeAsync
 
 _SEQUENCES = 16
 _ON_OPERATIONS = frozenset({Operation.PULSE_ON, Operation.LATCH_ON})
+_ON_OF_TRIP_CLOSE = {TripClose.CLOSE: True, TripClose.TRIP: False}
+"""The commanded state of g13, which a pair of outputs has whatever the operation is."""
 
 
 class Selection:
@@ -127,4 +137,6 @@ def _commanded(command: Command) -> tuple[PointKind, Value]:
     if isinstance(command, AnalogOutputCommand):
         return PointKind.ANALOG_OUTPUT, command.value
     assert isinstance(command, Crob)
+    if command.trip_close in _ON_OF_TRIP_CLOSE:
+        return PointKind.BINARY_OUTPUT, _ON_OF_TRIP_CLOSE[command.trip_close]
     return PointKind.BINARY_OUTPUT, command.operation in _ON_OPERATIONS

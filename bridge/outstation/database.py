@@ -194,6 +194,18 @@ class Database:
         for point, config in zip(points, configs, strict=True):
             point.configure(config)
 
+    def assign_command_class(self, kind: PointKind, indices: Iterable[int], event_class: EventClass) -> None:
+        """Set the class of outputs' future command events, g13 and g43.
+
+        Raises `UnknownPointError`, and `PointError` for points that are no outputs.
+        """
+        if kind not in _COMMANDED_AS:
+            raise PointError(f"{kind} takes no commands")
+        points = [self._store.point(kind, index) for index in indices]
+        for point in points:
+            assert isinstance(point.config, BinaryOutput | AnalogOutput)
+            point.configure(replace(point.config, command_class=event_class))
+
     def freeze(
         self,
         kind: PointKind,

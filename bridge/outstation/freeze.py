@@ -12,7 +12,7 @@ _MOST_ORDERS = 32
 
 @dataclass(frozen=True, slots=True)
 class FreezeOrder:
-    """Freeze these index ranges (none: all) of a kind at `due_s`, then every `interval_s` if not 0."""
+    """Freeze these index ranges of a kind at `due_s`, then every `interval_s` if not 0."""
 
     kind: PointKind
     ranges: tuple[tuple[int, int], ...]

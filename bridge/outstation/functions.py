@@ -11,12 +11,13 @@ from typing import Any
 
 from bridge.application.attribute import Attribute
 from bridge.application.command import CommandStatus
-from bridge.application.function import Function, Iin
+from bridge.application.function import NO_RESPONSE, Function, Iin
 from bridge.application.header import ObjectHeader, count_header
 from bridge.application.measurement import PointKind
 from bridge.application.objects import VARIATIONS
-from bridge.application.qualifier import RANGES
+from bridge.application.qualifier import RANGES, Qualifier
 from bridge.application.request import Request
+from bridge.application.response import RESPONSE_HEADER_OCTETS
 from bridge.application.variation import Role, Variation
 from bridge.outstation.attributes import DEFAULT_SET, AttributeStore
 from bridge.outstation.config import OutstationConfig
@@ -67,6 +68,7 @@ class Functions:
         self._controls = controls
         self._utc_ms = utc_ms
         self._selection = Selection(config.select_timeout_s)
+        self._arrived_s = 0.0
         self._recorded_s: float | None = None
         self._schedules: dict[int, bytes] = {}
         self.freezes = FreezeSchedule()
@@ -83,17 +85,19 @@ class Functions:
         self._selection.forget()
         self._recorded_s = None
 
-    def execute(self, request: Request, now: float) -> Working:
-        """Return the work that the request asks for."""
-        function = request.function
-        if function is not Function.OPERATE:
-            self._selection.forget()
-        return _WORK[function](self, request, now)
+    def cancel_select(self) -> None:
+        """Another request than OPERATE came: the SELECT before it counts no more."""
+        self._selection.forget()
+
+    def execute(self, request: Request, now: float, arrived_s: float) -> Working:
+        """Return the work that the request asks for; it came at `arrived_s`, and may have been held since."""
+        self._arrived_s = arrived_s
+        return _WORK[request.function](self, request, now)
 
     def freeze_due(self, now: float) -> None:
         """Freeze what was ordered for a time that has come."""
         for order in self.freezes.due(now):
-            for start, stop in order.ranges or ((0, _LAST_INDEX),):
+            for start, stop in order.ranges:
                 self._freeze_now(order.kind, start, stop, clear=False)
 
     # Writing
@@ -121,12 +125,12 @@ class Functions:
     def _write_time(
         self, header: ObjectHeader, row: Variation, now: float
     ) -> Generator[Awaitable[Any], Any, Iin]:
-        offset_ms = 0
+        since_s: float | None = self._arrived_s
         if row.role is Role.RECORDED_TIME:
-            if self._recorded_s is None:
-                return Iin.PARAMETER_ERROR
-            offset_ms = round((now - self._recorded_s) * 1000)
-            self._recorded_s = None
+            since_s, self._recorded_s = self._recorded_s, None
+        if since_s is None:
+            return Iin.PARAMETER_ERROR
+        offset_ms = round((now - since_s) * 1000)
         times = [int(row.unpack(octets)["time"]) for _, octets in header.items()]
         if len(times) != 1:
             return Iin.PARAMETER_ERROR
@@ -171,7 +175,7 @@ class Functions:
         for index, octets in header.items():
             which = DEFAULT_SET if index is None else index
             attribute = Attribute.decode(octets)
-            if attribute is None or not self._attributes.is_writable(which, row.variation):
+            if attribute is None or not self._attributes.takes(attribute, which, row.variation):
                 return Iin.PARAMETER_ERROR
             if not (
                 yield from call(self._application.write_attribute(which, row.variation, attribute.value))
@@ -194,20 +198,31 @@ class Functions:
     # Controls
 
     def _select(self, request: Request, now: float) -> Working:
+        if self._is_echo_too_long(request):
+            return Answer(iin=Iin.PARAMETER_ERROR)
         objects, are_all_fine = yield from self._controls.execute(request)
         if are_all_fine:
             self._selection.remember(request, now)
         return Answer(objects)
 
     def _operate(self, request: Request, now: float) -> Working:
+        if self._is_echo_too_long(request):
+            return Answer(iin=Iin.PARAMETER_ERROR)
         status = self._selection.judge(request, now)
         if status is not CommandStatus.SUCCESS:
             return Answer(self._controls.refuse(request, status))
         return (yield from self._direct_operate(request, now))
 
     def _direct_operate(self, request: Request, now: float) -> Working:
+        if self._is_echo_too_long(request):
+            return Answer(iin=Iin.PARAMETER_ERROR)
         objects, _ = yield from self._controls.execute(request)
         return Answer(objects)
+
+    def _is_echo_too_long(self, request: Request) -> bool:
+        """Whether the request's objects do not fit one response: its answer could not be sent."""
+        limit = self._config.longest_response - RESPONSE_HEADER_OCTETS
+        return request.function not in NO_RESPONSE and len(request.body) > limit
 
     # Freezes
 
@@ -219,16 +234,20 @@ class Functions:
             if kind not in _FREEZABLE or (freeze_type is FreezeType.CLEAR and kind is not PointKind.COUNTER):
                 iin |= Iin.OBJECT_UNKNOWN
                 continue
-            for start, stop in _ranges(header) or ((0, _LAST_INDEX),):
-                if (yield from call(self._application.freeze(kind, start, stop, freeze_type))):
-                    self._freeze_now(kind, start, stop, clear=freeze_type is FreezeType.CLEAR)
-                else:
+            for start, stop in _ranges(header):
+                first, last = (None, None) if header.qualifier is Qualifier.ALL else (start, stop)
+                if not (yield from call(self._application.freeze(kind, first, last, freeze_type))):
                     iin |= Iin.PARAMETER_ERROR
+                    continue
+                if header.qualifier is not Qualifier.ALL and not self._has_all(kind, start, stop):
+                    iin |= Iin.PARAMETER_ERROR
+                self._freeze_now(kind, start, stop, clear=freeze_type is FreezeType.CLEAR)
         return Answer(iin=iin)
 
     def _freeze_at_time(self, request: Request, now: float) -> Working:
         yield from ()
         when: tuple[int, int] | None = None
+        iin = _NOTHING
         for header in request.headers:
             row = header.row
             assert row is not None
@@ -242,11 +261,21 @@ class Functions:
                 return Answer(iin=Iin.PARAMETER_ERROR)
             at_ms, interval_ms = when
             delay_s = max(0, at_ms - self._utc_ms()) / 1000 if at_ms else 0.0
-            order = FreezeOrder(row.kind, tuple(_ranges(header) or ()), now + delay_s, interval_ms / 1000)
-            if not self.freezes.add(order):
-                return Answer(iin=Iin.PARAMETER_ERROR)
+            ranges = tuple(_ranges(header))
+            is_there = header.qualifier is Qualifier.ALL or all(
+                self._has_all(row.kind, start, stop) for start, stop in ranges
+            )
+            order = FreezeOrder(row.kind, ranges, now + delay_s, interval_ms / 1000)
+            is_taken = not ranges or self.freezes.add(order)
+            if not is_there or not is_taken:
+                iin |= Iin.PARAMETER_ERROR
         self.freeze_due(now)
-        return Answer()
+        return Answer(iin=iin)
+
+    def _has_all(self, kind: PointKind, start: int, stop: int) -> bool:
+        """Whether a range begins and ends with a point, as a READ judges it too."""
+        indices = self._database.indices(kind, start, stop)
+        return bool(indices) and (indices[0], indices[-1]) == (start, stop)
 
     def _freeze_now(self, kind: PointKind, start: int, stop: int, *, clear: bool) -> None:
         self._database.freeze(kind, start, stop, clear=clear, time_ms=self._utc_ms())
@@ -263,12 +292,12 @@ class Functions:
 
     def _measure_delay(self, request: Request, now: float) -> Working:
         yield from ()
-        # A request is answered in the turn in which it came: the processing delay is under a millisecond.
-        return Answer(_delay_object(RestartDelay(0)))
+        # Under a millisecond, unless a handler of the request before it was waited for.
+        return Answer(_delay_object(RestartDelay(round((now - self._arrived_s) * 1000))))
 
     def _record_time(self, request: Request, now: float) -> Working:
         yield from ()
-        self._recorded_s = now
+        self._recorded_s = self._arrived_s
         return Answer()
 
     def _enable_unsolicited(self, request: Request, now: float) -> Working:
@@ -291,32 +320,39 @@ class Functions:
             assert row is not None
             if row.role is Role.CLASS:
                 event_class = EventClass(row.variation - 1)
-            elif event_class is None or row.kind is None or row.group_role is Role.COMMAND:
+            elif event_class is None or row.kind is None:
                 iin |= Iin.PARAMETER_ERROR
             else:
-                iin |= self._assign(row.kind, header, event_class)
+                iin |= self._assign(row.kind, header, event_class, is_command=row.group_role is Role.COMMAND)
         return Answer(iin=iin)
 
-    def _assign(self, kind: PointKind, header: ObjectHeader, event_class: EventClass) -> Iin:
+    def _assign(
+        self, kind: PointKind, header: ObjectHeader, event_class: EventClass, *, is_command: bool
+    ) -> Iin:
+        assign, tell = self._database.assign_class, self._application.class_assigned
+        if is_command:
+            assign = self._database.assign_command_class
+            tell = self._application.command_class_assigned
         iin = _NOTHING
-        for start, stop in _ranges(header) or ((0, _LAST_INDEX),):
+        for start, stop in _ranges(header):
             indices = self._database.indices(kind, start, stop)
-            if not indices:
+            if header.qualifier is not Qualifier.ALL and not self._has_all(kind, start, stop):
                 iin = Iin.PARAMETER_ERROR
-                continue
-            self._database.assign_class(kind, indices, event_class)
-            self._application.class_assigned(kind, indices[0], indices[-1], int(event_class))
+            if indices:
+                assign(kind, indices, event_class)
+                tell(kind, indices[0], indices[-1], int(event_class))
         return iin
 
 
-def _ranges(header: ObjectHeader) -> list[tuple[int, int]] | None:
-    """Return the index ranges that a header names, or None for all."""
+def _ranges(header: ObjectHeader) -> list[tuple[int, int]]:
+    """Return the index ranges that a header names: none for a count of 0."""
+    if header.qualifier is Qualifier.ALL:
+        return [(0, _LAST_INDEX)]
     if header.qualifier in RANGES:
         assert header.start is not None
         assert header.stop is not None
         return [(header.start, header.stop)]
-    named = [(index, index) for index, _ in header.items() if index is not None]
-    return named or None
+    return [(index, index) for index, _ in header.items() if index is not None]
 
 
 def _delay_object(delay: RestartDelay) -> bytes:

@@ -47,7 +47,7 @@ class OutstationApplication:
         return Iin(0)
 
     def write_time(self, utc_ms: int) -> MaybeAsync[bool]:
-        """Set the clock to milliseconds since 1970 UTC; return False to answer "not supported"."""
+        """Set the clock to milliseconds since 1970 UTC; return False to answer "parameter error"."""
         return False
 
     def cold_restart(self) -> MaybeAsync[RestartDelay | None]:
@@ -83,6 +83,9 @@ class OutstationApplication:
     def class_assigned(self, kind: PointKind, start: int, stop: int, event_class: int) -> None:
         """Points were assigned to a class by the master: keep that, if it should survive a restart."""
 
+    def command_class_assigned(self, kind: PointKind, start: int, stop: int, event_class: int) -> None:
+        """The command events (g13, g43) of outputs were assigned to a class by the master."""
+
 
 class ControlHandler:
     """Executes the master's commands. The defaults refuse: NOT_SUPPORTED."""
@@ -103,7 +106,10 @@ class ControlHandler:
 
 
 class OutstationInformation:
-    """Hears what happens. Nothing here decides anything; all methods return at once."""
+    """Hears what happens. Nothing here decides anything; all methods return at once.
+
+    What they raise goes to `handler_failed`; what that raises is lost.
+    """
 
     def request_received(self, function: Function | int, sequence: int) -> None:
         """A request is about to be processed."""

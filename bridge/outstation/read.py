@@ -4,15 +4,16 @@ Rules:
   1. Events come first, in the order in which they happened; static data follow in the order of the headers.
   2. Static data are those of the moment of the request, however many fragments they take.
   3. A range that begins or ends outside the existing points is a parameter error; what exists is sent.
-  4. An answer without events is kept until the database changes: polls repeat.
+  4. An answer without events is kept until the database changes, unless it is very long: polls repeat.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 
+from bridge.application.codec import pack_bits
 from bridge.application.function import Iin
 from bridge.application.header import ObjectHeader, count_header, range_header
 from bridge.application.measurement import PointKind
@@ -21,14 +22,17 @@ from bridge.application.qualifier import COUNTS, RANGES, Qualifier
 from bridge.application.request import Request
 from bridge.application.response import ResponseWriter
 from bridge.application.variation import Role, Variation
-from bridge.outstation.attributes import DEFAULT_SET, AttributeStore
+from bridge.outstation.attributes import AttributeStore
 from bridge.outstation.database import Database
 from bridge.outstation.events import EventBuffer
 from bridge.outstation.points import EVENT_OBJECTS, CommandKind, EventClass, EventKind
 from bridge.outstation.table import Run
 
 _CLASS_0_VARIATION = 1
+_LAST_INDICATION = 15
 _REMEMBERED_READS = 16
+_LONGEST_KEPT = 65536
+"""Octets of one answer: enough for thousands of points, however often one request asks for them."""
 _TIME = VARIATIONS[50, 1]
 _COMMAND_EVENT_KINDS = {
     PointKind.BINARY_OUTPUT: CommandKind.BINARY_COMMAND,
@@ -74,7 +78,8 @@ class ReadPlan:
         for event in self._events.selection():
             row = lookup(EVENT_OBJECTS[event.kind].group, event.variation)
             assert row is not None
-            if not writer.try_add_event(row, event.index, event.measurement):
+            # An event that not even an empty fragment can hold is passed over: it must not stop the others.
+            if not writer.try_add_event(row, event.index, event.measurement) and not writer.is_empty:
                 is_done = False
                 break
             count += 1
@@ -146,11 +151,21 @@ class Reader:
         parts = _parts(ReadPlan(self._events, statics), limit)
         if iin or has_events or not is_steady:
             return parts, iin
-        whole = list(parts)
-        if len(self._kept) >= _REMEMBERED_READS:
-            self._kept.clear()
-        self._kept[request.body, limit] = (self._database.version, whole)
-        return iter(whole), iin
+        return self._keeping(parts, (request.body, limit), self._database.version), iin
+
+    def _keeping(self, parts: Iterator[Part], key: tuple[bytes, int], version: int) -> Iterator[Part]:
+        """Pass the parts on, and keep them when the last was passed on and they are not too many."""
+        passed: list[Part] = []
+        octets = 0
+        for part in parts:
+            octets += len(part.objects)
+            if octets <= _LONGEST_KEPT:
+                passed.append(part)
+            if part.is_last and octets <= _LONGEST_KEPT:
+                if len(self._kept) >= _REMEMBERED_READS:
+                    self._kept.clear()
+                self._kept[key] = (version, passed)
+            yield part
 
     def _selects_events(self, request: Request) -> bool:
         """Whether any events wait that the request could ask for: then nothing kept will do."""
@@ -217,7 +232,7 @@ class Reader:
             return list(select(first[0], first[-1])) if first else [], _NOTHING
         found: list[Static] = []
         iin = _NOTHING
-        for index in _indices(header) or ():
+        for index in _indices(header):
             if self._database.has(kind, index):
                 found += select(index, index)
             else:
@@ -228,21 +243,27 @@ class Reader:
         return [count_header(row.group, _TIME.variation, 1) + _TIME.pack(time=self._utc_ms())], _NOTHING
 
     def _schedule(self, header: ObjectHeader, row: Variation) -> tuple[list[Static], Iin]:
-        wanted = _indices(header)
+        schedules = dict(self._schedules())
+        wanted, iin = _named(header, schedules)
         found: list[Static] = [
-            range_header(row.group, row.variation, index, index) + octets
-            for index, octets in self._schedules()
-            if wanted is None or index in wanted
+            range_header(row.group, row.variation, index, index) + schedules[index] for index in wanted
         ]
-        return found, _NOTHING if found or wanted is None else Iin.PARAMETER_ERROR
+        return found, iin
 
     def _read_indications(self, header: ObjectHeader, row: Variation) -> tuple[list[Static], Iin]:
-        octets = int(self._indications()).to_bytes(2, "little")
-        return [range_header(row.group, row.variation, 0, 15) + octets], _NOTHING
+        start, stop = 0, _LAST_INDICATION
+        if header.qualifier in RANGES:
+            assert header.start is not None
+            assert header.stop is not None
+            start, stop = header.start, min(header.stop, stop)
+            if start > stop or stop < header.stop:
+                return [], Iin.PARAMETER_ERROR
+        iin = int(self._indications())
+        octets = pack_bits([iin >> index & 1 for index in range(start, stop + 1)], 1)
+        return [range_header(row.group, row.variation, start, stop) + octets], _NOTHING
 
     def _attribute(self, header: ObjectHeader, row: Variation) -> tuple[list[Static], Iin]:
-        wanted = _indices(header)
-        sets = self._attributes.sets() if wanted is None else wanted
+        sets, _ = _named(header, self._attributes.sets())
         found: list[Static] = [each for which in sets for each in self._attributes.read(which, row.variation)]
         return found, _NOTHING if found else Iin.OBJECT_UNKNOWN
 
@@ -259,11 +280,27 @@ def _limit(header: ObjectHeader) -> int | None:
     return header.count if header.qualifier in COUNTS else None
 
 
-def _indices(header: ObjectHeader) -> list[int] | None:
-    """Return the indices that a header names, or None for all."""
-    if header.qualifier is Qualifier.ALL or header.qualifier in COUNTS:
-        return None
-    return [DEFAULT_SET if index is None else index for index, _ in header.items()]
+def _named(header: ObjectHeader, existing: Collection[int]) -> tuple[list[int], Iin]:
+    """Return those of the existing indices that a header names, and the indications for the others."""
+    if header.qualifier is Qualifier.ALL:
+        return sorted(existing), _NOTHING
+    if header.qualifier in COUNTS:
+        return sorted(existing)[: header.count], _NOTHING
+    if header.qualifier in RANGES:
+        assert header.start is not None
+        assert header.stop is not None
+        # Not the other way round: a range names up to 65536, and a request hundreds of ranges.
+        named = sorted(index for index in existing if header.start <= index <= header.stop)
+        is_inside = named[:1] == [header.start] and named[-1:] == [header.stop]
+        return named, _NOTHING if is_inside else Iin.PARAMETER_ERROR
+    asked = _indices(header)
+    named = [index for index in asked if index in existing]
+    return named, _NOTHING if len(named) == len(asked) else Iin.PARAMETER_ERROR
+
+
+def _indices(header: ObjectHeader) -> list[int]:
+    """Return the indices that a header with prefixes names."""
+    return [index for index, _ in header.items() if index is not None]
 
 
 _UNSTEADY = frozenset({Role.TIME, Role.INDICATIONS, Role.SCHEDULE, Role.ATTRIBUTE})

@@ -8,7 +8,7 @@ Rules (IEEE 1815 clauses 4.2, 4.3, 5.1.1; each cell of TABLE is one decision):
      until the confirm came or timed out. Only the last one is kept, and any other request drops it.
   4. The first unsolicited response after a restart is empty. Nothing else is sent unasked before its confirm.
   5. A broadcast is processed and never answered; the next response says so, and asks for a confirm where the
-     broadcast did.
+     broadcast did. It counts as another request: for the deferred READ, and for a SELECT.
   6. While a handler of the application is awaited nothing else is processed; the last fragment that comes is
      kept.
 
@@ -31,8 +31,9 @@ from bridge.outstation.config import OutstationConfig
 from bridge.outstation.database import Database
 from bridge.outstation.functions import Answer, Functions, Working
 from bridge.outstation.handlers import OutstationApplication, OutstationInformation
+from bridge.outstation.points import EventClass
 from bridge.outstation.read import Part, Reader, ReadPlan
-from bridge.outstation.stimulus import Fragment, Stimulus, classify
+from bridge.outstation.stimulus import Awaited, Fragment, Stimulus, classify
 from bridge.outstation.unsolicited import UnsolicitedSchedule
 
 _SEQUENCES = 16
@@ -102,9 +103,9 @@ TABLE: dict[tuple[State, Stimulus], Action] = {
         product((St.EXECUTING, St.EXECUTING_UNSOLICITED), (S.READ, S.READ_AGAIN, S.REQUEST, S.BROADCAST)),
         A.HOLD,
     ),
-    # The answer to this very request is being worked out.
-    (St.EXECUTING, S.REQUEST_AGAIN): A.IGNORE,
-    (St.EXECUTING_UNSOLICITED, S.REQUEST_AGAIN): A.IGNORE,
+    # No answer to send while this very request is executed; there is one while a broadcast is.
+    (St.EXECUTING, S.REQUEST_AGAIN): A.ANSWER_AGAIN,
+    (St.EXECUTING_UNSOLICITED, S.REQUEST_AGAIN): A.ANSWER_AGAIN,
     **{(state, S.UNEXPECTED_CONFIRM): A.NOTE_UNEXPECTED for state in St},
     **{(state, S.IGNORED): A.IGNORE for state in St},
     # The classification gives a confirm these names only while it is awaited.
@@ -159,15 +160,20 @@ class OutstationSession:
         self._is_linked = False
         self._master = config.master_address
         self._broadcast: int | None = None
+        self._is_broadcast_told = False
         self._last: Fragment | None = None
         self._response: bytes | None = None
         self._parts: Iterator[Part] = iter(())
-        self._confirm: int | None = None
+        self._confirm: Awaited | None = None
         self._unsolicited: bytes | None = None
+        self._unsolicited_classes: frozenset[EventClass] = frozenset()
+        self._unsolicited_to = 0
         self._confirm_by_s = 0.0
         self._unsolicited_by_s = 0.0
         self._deferred: Fragment | None = None
         self._held: Fragment | None = None
+        self._held_s = 0.0
+        self._arrived_s = 0.0
         self._work: Working | None = None
         self._working_on: Request | None = None
         self._noticed_s = 0.0
@@ -184,16 +190,19 @@ class OutstationSession:
 
     def link_ended(self) -> None:
         """Nobody is there any more: take back what was not confirmed."""
-        self._events.release()
+        self._abandon()
+        if self._unsolicited is not None:
+            # Another response with this sequence number would look like a repeat of the one under way.
+            self._schedule.put_off()
         if self._work is not None:
             self._work.close()
-        self._state = State.IDLE
         self._is_linked = False
-        self._last = self._response = self._confirm = self._unsolicited = None
+        self._last = self._response = self._unsolicited = None
         self._deferred = self._held = self._work = self._working_on = None
 
     def receive(self, fragment: Fragment, now: float) -> list[Step]:
         """Take a whole fragment of the master."""
+        self._arrived_s = now
         steps = self._receive(fragment, now)
         steps += self._speak(now)
         return steps
@@ -205,6 +214,7 @@ class OutstationSession:
         steps = self._proceed(now, outcome, error)
         if self._work is None and self._held is not None:
             held, self._held = self._held, None
+            self._arrived_s = self._held_s
             steps += self._receive(held, now)
         return steps + self._speak(now)
 
@@ -258,7 +268,9 @@ class OutstationSession:
             fragment,
             last=self._last,
             awaits_confirm=self._confirm,
-            awaits_unsolicited_confirm=None if self._unsolicited is None else self._schedule.sequence,
+            awaits_unsolicited_confirm=None
+            if self._unsolicited is None
+            else Awaited(self._schedule.sequence, self._unsolicited_to),
         )
         return _ACTIONS[TABLE[self._state, stimulus]](self, fragment, now)
 
@@ -268,6 +280,8 @@ class OutstationSession:
             self._master = fragment.source
         self._information.request_received(fragment.function, fragment.control.sequence)
         request = parse_request(fragment.octets)
+        if isinstance(request, Malformed) or request.function is not Function.OPERATE:
+            self._functions.cancel_select()
         if isinstance(request, Malformed):
             return self._respond(Answer(iin=request.iin), now) if request.deserves_answer else []
         if request.function is Function.READ:
@@ -275,7 +289,7 @@ class OutstationSession:
             self._parts, iin = self._reader.read(request, limit)
             return self._send_part(fragment.control.sequence, now, iin, is_first=True)
         self._working_on = request
-        self._work = self._functions.execute(request, now)
+        self._work = self._functions.execute(request, now, self._arrived_s)
         return self._proceed(now)
 
     def _abandon_and_process(self, fragment: Fragment, now: float) -> list[Step]:
@@ -283,6 +297,7 @@ class OutstationSession:
         return self._process(fragment, now)
 
     def _defer(self, fragment: Fragment, now: float) -> list[Step]:
+        self._functions.cancel_select()
         self._deferred = fragment
         return []
 
@@ -319,14 +334,17 @@ class OutstationSession:
         return []
 
     def _obey_broadcast(self, fragment: Fragment, now: float) -> list[Step]:
+        self._deferred = None
+        self._functions.cancel_select()
         self._broadcast = fragment.broadcast
+        self._is_broadcast_told = False
         request = parse_request(fragment.octets)
         is_obeyed = isinstance(request, Request) and request.function not in _NOT_BROADCAST
         self._information.broadcast_received(fragment.function, was_processed=is_obeyed)
         if not is_obeyed or isinstance(request, Malformed):
             return []
         self._working_on = None
-        self._work = self._functions.execute(request, now)
+        self._work = self._functions.execute(request, now, self._arrived_s)
         return self._proceed(now)
 
     def _abandon_and_obey_broadcast(self, fragment: Fragment, now: float) -> list[Step]:
@@ -334,7 +352,7 @@ class OutstationSession:
         return self._obey_broadcast(fragment, now)
 
     def _hold(self, fragment: Fragment, now: float) -> list[Step]:
-        self._held = fragment
+        self._held, self._held_s = fragment, now
         return []
 
     def _ignore(self, fragment: Fragment, now: float) -> list[Step]:
@@ -385,8 +403,9 @@ class OutstationSession:
         if self._broadcast != BROADCAST_CONFIRM:
             self._broadcast = None
         if con:
+            self._is_broadcast_told = self._broadcast is not None
             self._state = State.SOLICITED
-            self._confirm = sequence
+            self._confirm = Awaited(sequence, self._last.source)
             self._confirm_by_s = now + self._config.confirm_timeout_s
         return [Transmit(self._response, self._last.source)]
 
@@ -398,7 +417,9 @@ class OutstationSession:
         self._state = State.IDLE
 
     def _broadcast_confirmed(self) -> None:
-        self._broadcast = None
+        # A broadcast that came after the response was sent is still to be told of.
+        if self._is_broadcast_told:
+            self._broadcast = None
 
     # Speaking unasked
 
@@ -418,29 +439,34 @@ class OutstationSession:
         if not classes or not self._events.select(classes):
             return []
         limit = self._config.longest_response - RESPONSE_HEADER_OCTETS
-        return self._send_unsolicited(ReadPlan(self._events, []).next_part(limit).objects, now)
+        return self._send_unsolicited(ReadPlan(self._events, []).next_part(limit).objects, now, classes)
 
-    def _send_unsolicited(self, objects: bytes, now: float) -> list[Step]:
+    def _send_unsolicited(
+        self, objects: bytes, now: float, classes: frozenset[EventClass] = frozenset()
+    ) -> list[Step]:
+        assert self._master is not None
         control = ApplicationControl(fir=True, fin=True, con=True, uns=True, sequence=self._schedule.sequence)
         indications = self.indications()
         self._unsolicited = response_fragment(control, Function.UNSOLICITED_RESPONSE, indications, objects)
+        self._unsolicited_classes = classes
+        self._unsolicited_to = self._master
+        self._is_broadcast_told = self._broadcast is not None
         self._schedule.begun()
         self._state = State.UNSOLICITED
         return self._transmit_unsolicited(now)
 
     def _transmit_unsolicited(self, now: float) -> list[Step]:
         assert self._unsolicited is not None
-        assert self._master is not None
         self._unsolicited_by_s = now + self._config.unsolicited.confirm_timeout_s
-        return [Transmit(self._unsolicited, self._master)]
+        return [Transmit(self._unsolicited, self._unsolicited_to)]
 
     def _unsolicited_timed_out(self, now: float) -> list[Step]:
         self._information.confirm_timed_out(is_unsolicited=True)
-        if self._deferred is None and self._schedule.may_retry():
+        is_wanted = self._unsolicited_classes <= self._functions.unsolicited_classes
+        if self._deferred is None and is_wanted and self._schedule.may_retry():
             return self._transmit_unsolicited(now)
-        if self._state is State.UNSOLICITED:
-            self._events.release()
-        if self._deferred is None:
+        self._events.release()
+        if self._deferred is None and is_wanted:
             self._schedule.given_up(now)
         else:
             self._schedule.put_off()
@@ -450,9 +476,10 @@ class OutstationSession:
         self._unsolicited = None
         is_executing = self._state is State.EXECUTING_UNSOLICITED
         self._state = State.EXECUTING if is_executing else State.IDLE
-        if is_executing or self._deferred is None:
-            return []
+        # Never while executing: whatever is executed came later, and dropped the deferred READ.
         deferred, self._deferred = self._deferred, None
+        if deferred is None:
+            return []
         return self._process(deferred, now)
 
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from bridge.link.address import BROADCAST_NO_CONFIRM, SELF_ADDRESS
+from bridge.link.address import BROADCAST_NO_CONFIRM, LAST_INDIVIDUAL, SELF_ADDRESS
 from bridge.link.control import Control, LinkFunction
 from bridge.link.frame import Frame
 from bridge.link.secondary import SecondaryStation
@@ -26,6 +26,7 @@ from bridge.outstation.control import Controls
 from bridge.outstation.database import Database
 from bridge.outstation.functions import Functions
 from bridge.outstation.handlers import ControlHandler, OutstationApplication, OutstationInformation
+from bridge.outstation.notices import SafeInformation
 from bridge.outstation.read import Reader
 from bridge.outstation.session import OutstationSession, Transmit
 from bridge.outstation.session import Step as SessionStep
@@ -44,6 +45,9 @@ class StackDrop(StrEnum):
     WRONG_DIRECTION = "wrong_direction"
     NOT_FOR_US = "not_for_us"
     WRONG_MASTER = "wrong_master"
+    """Not of the configured one, or of an address that no master can have."""
+    BROADCAST_SERVICE = "broadcast_service"
+    """A link service other than unconfirmed data, which alone makes sense for all at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +87,7 @@ class OutstationStack:
     ) -> None:
         """Compose the layers; `utc_ms` gives the outstation's time in UTC milliseconds since 1970."""
         self._config = config
+        information = SafeInformation(information)
         controls = Controls(
             handler, database, config.controls_per_request, information.handler_failed, utc_ms
         )
@@ -97,6 +102,7 @@ class OutstationStack:
         )
         self._secondary = SecondaryStation(config.link_address)
         self._reassembler = Reassembler(config.longest_request)
+        self._origin = (0, 0)
         self._sequence = 0
         self._heard_s = 0.0
         self._is_linked = False
@@ -139,10 +145,14 @@ class OutstationStack:
         is_broadcast = frame.destination >= BROADCAST_NO_CONFIRM
         delivers, reply = self._secondary.receive(frame)
         steps: list[Step] = []
-        if reply is not None and not is_broadcast:
+        if reply is not None:
             self.frames_sent += 1
             steps.append(Octets(reply.octets))
         if delivers:
+            if (frame.source, frame.destination) != self._origin:
+                # Segments of two fragments make none.
+                self._reassembler.reset()
+                self._origin = (frame.source, frame.destination)
             octets = self._reassembler.receive(frame.user_data)
             if octets is not None:
                 fragment = Fragment(octets, frame.source, frame.destination if is_broadcast else None)
@@ -181,7 +191,14 @@ class OutstationStack:
         if not is_ours:
             return StackDrop.NOT_FOR_US
         master = self._config.master_address
-        return StackDrop.WRONG_MASTER if master is not None and frame.source != master else None
+        if frame.source > LAST_INDIVIDUAL or (master is not None and frame.source != master):
+            return StackDrop.WRONG_MASTER
+        if (
+            frame.destination >= BROADCAST_NO_CONFIRM
+            and frame.control.function is not LinkFunction.UNCONFIRMED_USER_DATA
+        ):
+            return StackDrop.BROADCAST_SERVICE
+        return None
 
     def _keep_alive(self, now: float) -> list[Step]:
         keep_alive_s = self._config.keep_alive_s
@@ -189,6 +206,9 @@ class OutstationStack:
             return []
         silence_s = now - self._heard_s
         if self._is_probing and silence_s >= 2 * keep_alive_s:
+            # Said once: a serial line stays, and is asked again after the next silence.
+            self._is_probing = False
+            self._heard_s = now
             return [LinkDead()]
         if self._is_probing or silence_s < keep_alive_s:
             return []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum, auto
+from typing import NamedTuple
 
 from bridge.application.function import ApplicationControl, Function
 
@@ -31,6 +32,13 @@ class Stimulus(Enum):
     """Nothing that a master may send: too short, not whole, or a response."""
 
 
+class Awaited(NamedTuple):
+    """The confirm that a response waits for: its sequence, and the master whom the response went to."""
+
+    sequence: int
+    source: int
+
+
 @dataclass(frozen=True, slots=True)
 class Fragment:
     """A whole fragment from a master. `broadcast` is the broadcast address it came to, or None."""
@@ -54,10 +62,10 @@ def classify(
     fragment: Fragment,
     *,
     last: Fragment | None,
-    awaits_confirm: int | None,
-    awaits_unsolicited_confirm: int | None,
+    awaits_confirm: Awaited | None,
+    awaits_unsolicited_confirm: Awaited | None,
 ) -> Stimulus:
-    """Say what the fragment is, given the request processed last and the sequences that confirms need."""
+    """Say what the fragment is, given the request processed last and the confirms that are awaited."""
     if len(fragment.octets) < _HEADER_OCTETS or fragment.octets[1] >= _FIRST_RESPONSE:
         return Stimulus.IGNORED
     control = fragment.control
@@ -68,7 +76,7 @@ def classify(
         return Stimulus.IGNORED if is_confirm else Stimulus.BROADCAST
     if is_confirm:
         awaited = awaits_unsolicited_confirm if control.uns else awaits_confirm
-        if control.sequence != awaited:
+        if (control.sequence, fragment.source) != awaited:
             return Stimulus.UNEXPECTED_CONFIRM
         return Stimulus.UNSOLICITED_CONFIRM if control.uns else Stimulus.CONFIRM
     is_again = last is not None and fragment.octets == last.octets and fragment.source == last.source

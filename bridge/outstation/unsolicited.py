@@ -58,6 +58,7 @@ class UnsolicitedSchedule:
     def confirmed(self, *, was_null: bool) -> None:
         """The response under way has arrived."""
         self.is_null_confirmed |= was_null
+        self._since_s.clear()
         self._end(float("-inf"))
 
     def given_up(self, now: float) -> None:
@@ -65,7 +66,7 @@ class UnsolicitedSchedule:
         self._end(now + self._config.retry_delay_s)
 
     def put_off(self) -> None:
-        """The response under way made way for a deferred READ."""
+        """The response under way made way: for a deferred READ, another link, a class that was disabled."""
         self._end(float("-inf"))
 
     def link_began(self) -> None:
@@ -75,7 +76,6 @@ class UnsolicitedSchedule:
     def _end(self, not_before_s: float) -> None:
         self.sequence = (self.sequence + 1) % _SEQUENCES
         self._not_before_s = not_before_s
-        self._since_s.clear()
 
     def _due_s(self, event_class: EventClass, now: float) -> float:
         waiting = self._events.waiting(event_class)

@@ -120,7 +120,7 @@ def load(path: str | os.PathLike[str], board_leds: Mapping[str, int] = _NO_LEDS)
     Raises `ConfigurationError` with every problem of the file, also when it cannot be read at all.
     """
     source_name = os.fspath(path)
-    return parse(_read_text(Path(path), source_name), source_name, board_leds)
+    return parse(read_text(Path(path), source_name), source_name, board_leds)
 
 
 def parse(text: str, source_name: str, board_leds: Mapping[str, int] = _NO_LEDS) -> Configuration:
@@ -129,7 +129,7 @@ def parse(text: str, source_name: str, board_leds: Mapping[str, int] = _NO_LEDS)
     Raises `ConfigurationError` with every problem of the text.
     """
     report = Report(source_name)
-    file = read_row(_read_toml(text, source_name), FILE_KEYS, "", report)
+    file = read_row(read_toml(text, source_name), FILE_KEYS, "", report)
     service = read_row(file.get("service") or {}, SERVICE_KEYS, "service", report)
     document = read_document(file, board_leds, report)
     physics.check(document, board_leds, report)
@@ -167,7 +167,8 @@ _READ_PROBLEMS: Final[tuple[tuple[type[OSError], str], ...]] = (
 )
 
 
-def _read_text(path: Path, source_name: str) -> str:
+def read_text(path: Path, source_name: str) -> str:
+    """Return the text of a file of TOML. Raises `ConfigurationError`, with a line of what is wrong."""
     try:
         # Before it is opened: to open a pipe waits for whoever writes, and a device may not end.
         mode = path.stat().st_mode
@@ -191,7 +192,8 @@ def _read_text(path: Path, source_name: str) -> str:
         raise ConfigurationError([f"{source_name}:{line}: {problem}"]) from None
 
 
-def _read_toml(text: str, source_name: str) -> dict[str, Any]:
+def read_toml(text: str, source_name: str) -> dict[str, Any]:
+    """Take TOML apart. Raises `ConfigurationError`, with a line of what is wrong."""
     try:
         return tomllib.loads(text)
     except RecursionError:

@@ -42,7 +42,8 @@ def demo(listen: str, *, is_plain: bool) -> int:
 
 
 def _is_reachable(endpoint: Endpoint) -> bool:
-    return endpoint.host.version == 4 and (endpoint.host.is_loopback or endpoint.host.is_unspecified)
+    # [::] takes IPv4 masters too, [::1] does not.
+    return endpoint.host.is_unspecified or (endpoint.host.version == 4 and endpoint.host.is_loopback)
 
 
 async def _demo(listen: str, *, is_plain: bool) -> int:

@@ -66,7 +66,7 @@ class RateLimit(logging.Filter):
 
 
 class _LineHandler(QueueHandler):
-    """Makes the line at once and queues it: `QueueHandler.prepare` formats, and the line is the record's `msg`."""
+    """Makes the line at once and queues it: `prepare` of the base class makes it the record's `msg`."""
 
     def __init__(self, formatter: logging.Formatter | None) -> None:
         self.lines: queue.Queue[logging.LogRecord | None] = queue.Queue(_QUEUE_LINES)

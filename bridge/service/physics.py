@@ -208,7 +208,8 @@ def _check_names(outstations: Sequence[Row], report: Report) -> None:
         if len(same) > 1:
             report.add(
                 under(outstations[same[1] - 1].path, "name"),
-                f"{shown(name)} is the name of outstations {in_words(same, 'and')} of the file; give each its own",
+                f"{shown(name)} is the name of outstations {in_words(same, 'and')} of the file; "
+                "give each its own",
             )
 
 
@@ -225,8 +226,9 @@ def _check_sessions(outstations: Sequence[Row], report: Report) -> None:
         if len(clash) > 1:
             report.add(
                 under(clash[1].path, "link_address"),
-                f"on server {shown(server)} link address {link_address} is that of outstations {_names(clash)}, "
-                "and their masters are the same; give each its own link address, masters or server",
+                f"on server {shown(server)} link address {link_address} is that of outstations "
+                f"{_names(clash)}, and their masters are the same; "
+                "give each its own link address, masters or server",
             )
 
 
@@ -238,8 +240,9 @@ def _check_overlap(
     if example is not None:
         report.add(
             under(second_row.path, "masters"),
-            f"{shown(second_row.name)} and {shown(first_row.name)} both let {example} in, and their masters differ; "
-            "write the same masters in both (they then share a session, told apart by link address), "
+            f"{shown(second_row.name)} and {shown(first_row.name)} both let {example} in, "
+            "and their masters differ; write the same masters in both "
+            "(they then share a session, told apart by link address), "
             "or masters without a common address",
         )
 

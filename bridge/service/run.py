@@ -51,8 +51,8 @@ async def _until_the_end(main: Coroutine[Any, Any, T]) -> T:
     try:
         return await main
     finally:
-        # The end is under way and takes no longer than the writing of the last log lines. When the loop closes
-        # it would give the signals back to Python, and a second one would be a traceback or another status.
+        # What is left is to write the last log lines. A loop that closes gives the signals back to Python,
+        # and another one would then be a traceback or another exit status.
         loop = asyncio.get_running_loop()
         for number in _STOP_SIGNALS:
             if loop.remove_signal_handler(number):

@@ -132,7 +132,7 @@ def kind_title(value: object) -> str:
 
 
 def in_words(items: Iterable[object], conjunction: str) -> str:
-    """Return values as a sentence lists them: "'a', 'b' or 'c'"; of many the first, and how many there are."""
+    """Return values as a sentence lists them: "'a', 'b' or 'c'"; of many the first ones."""
     *others, last = map(shown, items)
     if len(others) >= _MOST_LISTED:
         return f"{', '.join(others[:_MOST_LISTED])}, … ({len(others) + 1} in all)"

@@ -1,76 +1,267 @@
-"""Stand-ins for hardware: a device on a pty that answers link services, and a master that asks for them."""
+"""A simulated RTU: an outstation whose points move by themselves and follow its commands."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import os
-import pty
-import tty
-from collections.abc import Iterable
+from collections.abc import Callable
+from typing import Any
 
-from bridge.link.control import Control, LinkFunction
-from bridge.link.frame import Frame
-from bridge.link.framer import LinkErrorMode, LinkFramer
-from bridge.link.secondary import SecondaryStation
+from bridge.application.attribute import Attribute, AttributeType
+from bridge.application.command import AnalogOutputCommand, CommandStatus, Crob
+from bridge.application.function import Function, Iin
+from bridge.application.measurement import Measurement, PointKind, Value
+from bridge.endpoints.events import note, warn
+from bridge.endpoints.local_outstation import FrameWire, Outstation, system_utc_ms
+from bridge.outstation.attributes import AttributeStore
+from bridge.outstation.config import OutstationConfig
+from bridge.outstation.database import Database
+from bridge.outstation.events import EventBuffer
+from bridge.outstation.handlers import ControlHandler, OutstationApplication, OutstationInformation
+from bridge.service import actuator
+from bridge.service.sim_config import Rtu
+from bridge.service.sim_points import Command, Point
+from bridge.version import VERSION
 
-_FRAME_TIMEOUT_S = 0.5
-_READ_OCTETS = 4096
-_ANSWER_AFTER_S = 0.02
-"""About what a small RTU takes; also long enough to be seen on the panel."""
+_COUNTS = 1 << 32
+_DECIMALS = 6
+_OPEN, _CLOSED = 1, 2
+"""A breaker's ends as a double-bit input."""
 
 
-class SimulatedDevice:
-    """Outstations on the far end of a pty pair; `device` is the path that a line opens."""
+class SimulatedRtu:
+    """Runs one RTU of a file. Serve `outstation`, `start`, and in the end `stop`."""
 
-    def __init__(self, addresses: Iterable[int]) -> None:
+    def __init__(self, rtu: Rtu) -> None:
+        self._rtu = rtu
         self._loop = asyncio.get_running_loop()
-        self._stations = {address: SecondaryStation(address) for address in addresses}
-        self._framer = LinkFramer(LinkErrorMode.DISCARD, frame_timeout_s=_FRAME_TIMEOUT_S)
-        self._far, self._near = pty.openpty()
-        tty.setraw(self._near)
-        os.set_blocking(self._far, False)
-        self.device = os.ttyname(self._near)
-        self._loop.add_reader(self._far, self._read)
+        self._moving = [point for point in rtu.points if point.change is not None]
+        self._updates: asyncio.TimerHandle | None = None
+        self._outputs: dict[tuple[PointKind, int], asyncio.Task[None]] = {}
+        self._clock = _Clock(needs_time=rtu.needs_time)
+        self._database = Database(EventBuffer(rtu.event_sizes))
+        for point in rtu.points:
+            self._database.add(point.index, point.config, Measurement(point.value))
+        name = rtu.config.name
+        self.outstation = _SlowOutstation(
+            rtu.config,
+            rtu.answer_delay_s,
+            database=self._database,
+            attributes=_attributes(rtu),
+            application=_Application(name, self._clock, self._database),
+            information=_Information(name),
+            controls=_Controls(name, rtu.commands, self._execute),
+            utc_ms=self._clock.utc_ms,
+        )
 
-    def close(self) -> None:
-        """Take the device off its line, as if unplugged."""
-        self._loop.remove_reader(self._far)
-        os.close(self._far)
-        os.close(self._near)
-        self._far = -1
+    def start(self) -> None:
+        """Let the points move from now on."""
+        self._began_s = self._loop.time()
+        self._update()
 
-    def _read(self) -> None:
-        for frame in self._framer.receive(os.read(self._far, _READ_OCTETS), self._loop.time()):
-            station = self._stations.get(frame.destination)
-            _, reply = station.receive(frame) if station is not None else (False, None)
-            if reply is not None:
-                self._loop.call_later(_ANSWER_AFTER_S, self._write, reply.octets)
+    def stop(self) -> None:
+        """Stand still."""
+        if self._updates is not None:
+            self._updates.cancel()
+        for task in self._outputs.values():
+            task.cancel()
 
-    def _write(self, octets: bytes) -> None:
-        if self._far >= 0:
-            with contextlib.suppress(BlockingIOError):
-                os.write(self._far, octets)
+    def _update(self) -> None:
+        elapsed_s = self._loop.time() - self._began_s
+        with self._database.transaction() as transaction:
+            for point in self._moving:
+                transaction.update(point.kind, point.index, self._measured(_value_at(point, elapsed_s)))
+        if self._moving:
+            self._updates = self._loop.call_later(self._rtu.update_s, self._update)
+
+    def _measured(self, value: Value) -> Measurement:
+        is_synchronized = not self._clock.needs_time
+        return Measurement(value, time_ms=self._clock.utc_ms(), is_time_synchronized=is_synchronized)
+
+    # Commands
+
+    def _execute(self, point: Command, command: Crob | AnalogOutputCommand) -> None:
+        """Do what an output was told; a newer command ends what an older one still does."""
+        older = self._outputs.pop((point.kind, point.index), None)
+        if older is not None:
+            older.cancel()
+        if isinstance(command, AnalogOutputCommand):
+            self._set(point.kind, point.index, command.value)
+            self._feed(point, command.value)
+        else:
+            self._outputs[point.kind, point.index] = self._loop.create_task(self._move(point, command))
+
+    async def _move(self, point: Command, crob: Crob) -> None:
+        position = actuator.breaker_position(crob)
+        if position is not None:
+            self._feed(point, position)
+        for state, hold_s in actuator.movements(crob):
+            self._set(point.kind, point.index, state)
+            if position is None:
+                self._feed(point, state)
+            await asyncio.sleep(hold_s)
+
+    def _feed(self, point: Command, value: Value) -> None:
+        if point.feeds is not None:
+            kind, index = point.feeds
+            if kind is PointKind.DOUBLE_BIT_INPUT:
+                value = _CLOSED if value else _OPEN
+            self._loop.call_later(point.delay_s, self._set, kind, index, value)
+
+    def _set(self, kind: PointKind, index: int, value: Value) -> None:
+        # A command point need not have a state that is read back.
+        if self._database.has(kind, index):
+            self._database.update(kind, index, self._measured(value))
 
 
-async def poll_link_status(
-    endpoint: tuple[str, int], local_host: str, addresses: Iterable[int], *, period_s: float, master: int = 1
-) -> None:
-    """Be a master at `local_host` that asks each outstation for its link status, in turn, until cancelled."""
-    requests = [
-        Frame.build(Control.build(LinkFunction.REQUEST_LINK_STATUS, from_master=True), address, master).octets
-        for address in addresses
-    ]
-    while True:
-        with contextlib.suppress(OSError):
-            reader, writer = await asyncio.open_connection(*endpoint, local_addr=(local_host, 0))
-            try:
-                while not reader.at_eof():
-                    for request in requests:
-                        writer.write(request)
-                        with contextlib.suppress(TimeoutError):
-                            await asyncio.wait_for(reader.read(_READ_OCTETS), period_s)
-                        await asyncio.sleep(period_s)
-            finally:
-                writer.close()
-        await asyncio.sleep(period_s)
+def _value_at(point: Point, elapsed_s: float) -> Value:
+    assert point.change is not None
+    value = point.change.at(elapsed_s)
+    match point.kind:
+        case PointKind.BINARY_INPUT | PointKind.BINARY_OUTPUT:
+            return bool(value)
+        case PointKind.DOUBLE_BIT_INPUT:
+            return _CLOSED if value else _OPEN
+        case PointKind.COUNTER:
+            assert isinstance(point.value, int)
+            return (point.value + int(value)) % _COUNTS
+        case _:
+            return round(value, _DECIMALS)
+
+
+def _attributes(rtu: Rtu) -> AttributeStore:
+    """Return the attributes of the file, and those that any RTU should have."""
+    store = AttributeStore()
+    text = AttributeType.VSTR
+    for number, attribute in {
+        240: Attribute(AttributeType.UINT, rtu.config.longest_response),
+        241: Attribute(AttributeType.UINT, rtu.config.longest_request),
+        242: Attribute(text, VERSION),
+        247: Attribute(text, rtu.config.name),
+        250: Attribute(text, "RTU Bridge simulated RTU"),
+        252: Attribute(text, "RTU Bridge"),
+    }.items():
+        store.define(number, attribute)
+    for entry in rtu.attributes:
+        store.define(
+            entry.number, entry.attribute, attribute_set=entry.attribute_set, writable=entry.is_writable
+        )
+    return store
+
+
+class _Clock:
+    """The RTU's time: the system's until a master writes another."""
+
+    def __init__(self, *, needs_time: bool) -> None:
+        self.needs_time = needs_time
+        self._ahead_ms = 0
+
+    def utc_ms(self) -> int:
+        return system_utc_ms() + self._ahead_ms
+
+    def set(self, utc_ms: int) -> None:
+        self._ahead_ms = utc_ms - system_utc_ms()
+        self.needs_time = False
+
+
+class _Application(OutstationApplication):
+    def __init__(self, name: str, clock: _Clock, database: Database) -> None:
+        self._name = name
+        self._clock = clock
+        self._database = database
+
+    def indications(self) -> Iin:
+        return Iin.NEED_TIME if self._clock.needs_time else Iin(0)
+
+    def write_time(self, utc_ms: int) -> bool:
+        self._clock.set(utc_ms)
+        note("time written", outstation=self._name, utc_ms=utc_ms)
+        return True
+
+    def write_octet_string(self, index: int, octets: bytes) -> bool:
+        self._database.update(PointKind.OCTET_STRING, index, Measurement(octets))
+        return True
+
+
+class _Controls(ControlHandler):
+    def __init__(
+        self,
+        name: str,
+        commands: tuple[Command, ...],
+        execute: Callable[[Command, Crob | AnalogOutputCommand], None],
+    ) -> None:
+        self._name = name
+        self._points = {(each.kind, each.index): each for each in commands}
+        self._execute = execute
+
+    def select(self, command: Crob | AnalogOutputCommand, index: int) -> CommandStatus:
+        point = self._find(command, index)
+        if point is None:
+            return CommandStatus.NOT_SUPPORTED
+        status = actuator.judge(command) if isinstance(command, Crob) else CommandStatus.SUCCESS
+        return point.status if status is CommandStatus.SUCCESS else status
+
+    def operate(self, command: Crob | AnalogOutputCommand, index: int, function: Function) -> CommandStatus:
+        status = self.select(command, index)
+        point = self._find(command, index)
+        if point is not None and status is CommandStatus.SUCCESS:
+            self._execute(point, command)
+        note("control", outstation=self._name, index=index, status=status.name, **_in_words(command))
+        return status
+
+    def _find(self, command: Crob | AnalogOutputCommand, index: int) -> Command | None:
+        kind = PointKind.BINARY_OUTPUT if isinstance(command, Crob) else PointKind.ANALOG_OUTPUT
+        return self._points.get((kind, index))
+
+
+def _in_words(command: Crob | AnalogOutputCommand) -> dict[str, Any]:
+    if isinstance(command, AnalogOutputCommand):
+        return {"value": command.value}
+    operation = getattr(command.operation, "name", command.operation)
+    words: dict[str, Any] = {"operation": operation, "count": command.count}
+    if command.trip_close:
+        words["coil"] = command.trip_close.name
+    return words | {"on_ms": command.on_time_ms, "off_ms": command.off_time_ms}
+
+
+class _Information(OutstationInformation):
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def unsolicited_enabled(self, classes: frozenset[int]) -> None:
+        note("unsolicited", outstation=self._name, classes=",".join(map(str, sorted(map(int, classes)))))
+
+    def handler_failed(self, error: Exception) -> None:
+        warn("handler failed", outstation=self._name, error=repr(error))
+
+
+class _SlowOutstation(Outstation):
+    """An outstation that takes its time: everything that it sends goes out `delay_s` later."""
+
+    def __init__(self, config: OutstationConfig, delay_s: float, **parts: Any) -> None:
+        super().__init__(config, **parts)
+        self._delay_s = delay_s
+        self._slow: _SlowWire | None = None
+
+    def session_started(self, session: FrameWire) -> None:
+        """Begin with a wire of our own."""
+        self._slow = _SlowWire(session, self._delay_s) if self._delay_s else None
+        super().session_started(self._slow or session)
+
+    def session_ended(self, session: FrameWire) -> None:
+        """End, if it is the present one."""
+        slow = self._slow
+        super().session_ended(slow if slow is not None and slow.wire is session else session)
+
+
+class _SlowWire:
+    def __init__(self, wire: FrameWire, delay_s: float) -> None:
+        self.wire = wire
+        self._delay_s = delay_s
+        self._loop = asyncio.get_running_loop()
+
+    def send(self, octets: bytes) -> bool:
+        self._loop.call_later(self._delay_s, self.wire.send, octets)
+        return True
+
+    def link_dead(self) -> None:
+        self.wire.link_dead()

@@ -1,7 +1,7 @@
 """How simulated points move: pure functions of the time since the simulation began.
 
-The same time gives the same value, in whatever order and however often it is asked for. So a simulated RTU that
-was not looked at for an hour is where it would be, and a test needs no clock. Times are seconds.
+The same time gives the same value, in whatever order and however often it is asked for. So a simulated RTU
+that was not looked at for an hour is where it would be, and a test needs no clock. Times are seconds.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _LARGEST_HASH = (1 << 64) - 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shape:
-    """What the waveforms are told; each takes of it what it needs. `period_s` is positive, `high` not under `low`."""
+    """What waveforms are told; each takes what it needs. `period_s`, `step` over 0, `low` <= `high`."""
 
     period_s: float = 60.0
     low: float = 0.0

@@ -146,7 +146,7 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def _stop(_signal: int, _frame: FrameType | None) -> None:
+def stop(_signal: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
@@ -157,7 +157,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         plan = replace(plan, rounds=options.rounds, uart_rounds=min(plan.uart_rounds, options.rounds))
     if options.frames:
         plan = replace(plan, frames=options.frames)
-    signal.signal(signal.SIGTERM, _stop)
+    signal.signal(signal.SIGTERM, stop)
 
     def say(text: str) -> None:
         if sys.stderr.isatty():

@@ -183,11 +183,12 @@ def _machine(result: Result) -> str:
 
 
 def terminal(result: Result) -> str:
-    parts = [_aligned(grid(result, table)) for table in tables(result)]
+    parts = [aligned(grid(result, table)) for table in tables(result)]
     return "\n\n".join([*parts, "\n".join([*notes(result), _machine(result)])])
 
 
-def _aligned(lines: list[list[str]]) -> str:
+def aligned(lines: list[list[str]]) -> str:
+    """A grid in columns of spaces."""
     widths = [max(len(text) for text in column) for column in zip(*lines, strict=True)]
     lines = [lines[0], ["-" * width for width in widths], *lines[1:]]
     return "\n".join("  ".join(_justified(line, widths)).rstrip() for line in lines)
@@ -198,10 +199,13 @@ def _justified(line: Sequence[str], widths: Sequence[int]) -> list[str]:
     return [first[0].ljust(first[1]), *(text.rjust(width) for text, width in others)]
 
 
+def piped(lines: list[list[str]]) -> str:
+    """A grid as a Markdown table."""
+    head, *lines = lines
+    lines = [head, ["---", *["--:"] * (len(head) - 1)], *lines]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
 def markdown(result: Result) -> str:
-    parts = []
-    for table in tables(result):
-        head, *lines = grid(result, table)
-        lines = [head, ["---", *["--:"] * (len(head) - 1)], *lines]
-        parts.append("\n".join("| " + " | ".join(line) + " |" for line in lines))
+    parts = [piped(grid(result, table)) for table in tables(result)]
     return "\n\n".join([*parts, *notes(result), _machine(result)])

@@ -83,7 +83,6 @@ class Line:
         return session
 
     def detach(self, session: SessionStub) -> None:
-        session.is_open = False
         self.hub.detach(session)  # type: ignore[arg-type]
 
     async def up(self) -> None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from bridge.endpoints import tcp_session
 from bridge.endpoints.endpoint import Endpoint
 from bridge.endpoints.tcp_session import SessionEnd, SessionLimits, TcpSession
 from bridge.link.frame import LONGEST_FRAME, Frame
@@ -206,12 +207,17 @@ async def test_a_master_that_does_not_read_is_ended_after_the_stall_time(open_se
 
 
 async def test_a_stall_that_ends_in_time_costs_nothing(open_session: Open) -> None:
-    user, session, master = await open_session(limits=PATIENT, receive_buffer=4096)
-    octets = overfill(session)
-    assert await master.receive(octets) == bytes(octets)
+    limits = SessionLimits(send_stall_s=0.5, send_queue_octets=1 << 30)
+    user, session, master = await open_session(limits=limits, receive_buffer=4096)
+    sock = session._transport.get_extra_info("socket")  # type: ignore[union-attr]
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    session.send(bytes(100_000))
+    assert session._transport.get_write_buffer_size() > 0  # type: ignore[union-attr]
+    assert await master.receive(100_000) == bytes(100_000)
+    await asyncio.sleep(0.6)
+    assert user.ends == []
     session.send(REQUEST)
     assert await master.receive(len(REQUEST)) == REQUEST
-    assert user.ends == []
 
 
 async def test_the_send_queue_is_bounded(open_session: Open) -> None:
@@ -277,7 +283,11 @@ async def test_holds_around_the_end_are_harmless(open_session: Open) -> None:
     assert user.ends == [SessionEnd.PRE_EMPTED]
 
 
-async def test_a_peer_that_hangs_up_while_it_is_held_is_noticed_after_the_release(open_session: Open) -> None:
+async def test_what_a_peer_sent_before_it_hung_up_is_read_after_the_release(
+    open_session: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Released before the session looks for itself whether the peer is there.
+    monkeypatch.setattr(tcp_session, "_HELD_LOOK_S", 600)
     user, session, master = await open_session()
     session.hold("a")
     await master.send(REQUEST * 3)

@@ -213,11 +213,12 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
 
 
 def test_a_file_without_permission(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(_: Path) -> bytes:
+    def refuse(*_: object) -> None:
         raise PermissionError(13, "Permission denied")
 
     # Tests may run as root, whom the mode of a file does not stop.
-    monkeypatch.setattr(Path, "read_bytes", refuse)
+    (tmp_path / "f.toml").touch()
+    monkeypatch.setattr(Path, "open", refuse)
     with pytest.raises(ConfigurationError) as caught:
         load(tmp_path / "f.toml")
     assert caught.value.problems == (

@@ -96,6 +96,17 @@ class BridgeProcess:
         events = [json.loads(line) for line in lines]
         return [event for event in events if not names or event["event"] in names]
 
+    def wait_for_events(self, *names: str, expected: list[str]) -> list[dict[str, Any]]:
+        """Wait until the log's events of these names are as expected, and return them.
+
+        The log lags behind the status, for the program writes it when it has nothing better to do.
+        """
+        until(
+            lambda: [event["event"] for event in self.events(*names)] == expected,
+            f"the log has {expected}",
+        )
+        return self.events(*names)
+
     def status(self) -> dict[str, Any]:
         """Return what the status socket says."""
         return fetch(str(self._socket))

@@ -181,7 +181,8 @@ class LoopThread:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(PATIENCE_S)
         self._loop.close()
-        assert self.errors == []
+        # Not in place of what went wrong in the test.
+        assert error or self.errors == [], self.errors
 
     def call(self, function: Callable[[], T]) -> T:
         """Call a function in the loop's thread and return what it returns."""
@@ -228,7 +229,7 @@ class LocalOutstation(LoopThread):
     ) -> None:
         self.run(self._stop())
         super().__exit__(kind, error, trace)
-        assert self.device.failures == []
+        assert error or self.device.failures == [], self.device.failures
 
     @property
     def port(self) -> int:
