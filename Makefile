@@ -1,11 +1,11 @@
-# make run | make test: each sets up by itself what it needs. make setup | check | bench | clean
+# make run | make test: each sets up by itself what it needs. make setup | check | bench | bench-polls | clean
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 # Peers that the interoperability tests drive. Without them those tests are skipped and say so.
 PEERS := tshark socat ser2net
 
-.PHONY: setup run test check bench clean peers
+.PHONY: setup run test check bench bench-polls clean peers
 
 setup: $(VENV)/.installed peers
 
@@ -37,6 +37,9 @@ check: $(VENV)/.installed
 
 bench: setup
 	$(BIN)/python -m tests.bench.bridges
+
+bench-polls: setup
+	$(BIN)/python -m tests.bench.polls
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -10,8 +10,7 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from itertools import chain
+from collections.abc import Callable, Iterable, Sequence
 from struct import Struct, error, pack
 from typing import NamedTuple, cast
 
@@ -147,17 +146,26 @@ def _all_at_once(codes: str, measurements: Sequence[Measurement], *, has_quality
     """Pack a whole range in one call, or return None when a value needs more than rounding."""
     if len(codes) > 1 + has_quality:
         return None
-    values = cast("list[float]", [each.value for each in measurements])
-    flags = [each.flags for each in measurements]
-    layout = "<" + codes * len(measurements)
-    attempts = (values, map(round, values)) if codes[-1] in _INTEGER_CODES else (values,)
-    for rounded in attempts:
-        arguments = chain.from_iterable(zip(flags, rounded, strict=True)) if has_quality else rounded
-        try:
-            return pack(layout, *arguments)
-        except (error, OverflowError, ValueError):
-            continue
-    return None
+    values: Iterable[float] = cast("list[float]", [each.value for each in measurements])
+    if codes[-1] in _INTEGER_CODES:
+        # Of an integer the rounding is the integer itself.
+        values = map(round, values)
+    try:
+        packed = pack(f"<{len(measurements)}{codes[-1]}", *values)
+        flags = bytes([each.flags for each in measurements]) if has_quality else b""
+    except (error, OverflowError, ValueError):
+        return None
+    return _interleave(flags, packed) if flags else packed
+
+
+def _interleave(flags: bytes, values: bytes) -> bytes:
+    """Put each of the flags octets before its value."""
+    size = len(values) // len(flags)
+    octets = bytearray(len(flags) + len(values))
+    octets[:: size + 1] = flags
+    for at in range(size):
+        octets[at + 1 :: size + 1] = values[at::size]
+    return bytes(octets)
 
 
 def _object(fields: tuple[Field, ...], head: _Head) -> One:

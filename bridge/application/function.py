@@ -120,6 +120,12 @@ class ApplicationControl:
         """Return the control octet's one shared instance; `octet` is 0 to 255."""
         return _CONTROLS[octet]
 
+    @classmethod
+    def build(cls, *, fir: bool, fin: bool, con: bool, uns: bool, sequence: int) -> ApplicationControl:
+        """Return the one shared instance that has these bits."""
+        octet = sequence | (_FIR if fir else 0) | (_FIN if fin else 0)
+        return _CONTROLS[octet | (_CON if con else 0) | (_UNS if uns else 0)]
+
     @property
     def octet(self) -> int:
         """The control octet as it stands on the wire."""

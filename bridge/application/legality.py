@@ -69,6 +69,8 @@ _WRITE = (
 )
 _OPERATE = (Use(Role.COMMAND, PREFIXES, _NUMBERED),)
 _FREEZE = (Use(Role.STATIC, _POINTS, _ANY_VARIATION, frozenset({PointKind.COUNTER, PointKind.ANALOG_INPUT})),)
+# An analog input has nothing to clear.
+_FREEZE_CLEAR = (Use(Role.STATIC, _POINTS, _ANY_VARIATION, frozenset({PointKind.COUNTER})),)
 _FREEZE_AT_TIME = (Use(Role.FREEZE_TIME, COUNTS), *_FREEZE)
 _ASSIGN_CLASS = (
     Use(Role.CLASS, _ALL),
@@ -89,8 +91,8 @@ USES: Mapping[Function, tuple[Use, ...]] = MappingProxyType(
         Function.DIRECT_OPERATE_NR: _OPERATE,
         Function.IMMED_FREEZE: _FREEZE,
         Function.IMMED_FREEZE_NR: _FREEZE,
-        Function.FREEZE_CLEAR: _FREEZE,
-        Function.FREEZE_CLEAR_NR: _FREEZE,
+        Function.FREEZE_CLEAR: _FREEZE_CLEAR,
+        Function.FREEZE_CLEAR_NR: _FREEZE_CLEAR,
         Function.FREEZE_AT_TIME: _FREEZE_AT_TIME,
         Function.FREEZE_AT_TIME_NR: _FREEZE_AT_TIME,
         Function.COLD_RESTART: (),

@@ -15,6 +15,9 @@ from bridge.application.measurement import Measurement, PointKind
 class Role(Enum):
     """What an object is for: it decides which functions and qualifiers go with it."""
 
+    # Members are looked up with every frame; Enum's own hash is a Python function.
+    __hash__ = object.__hash__
+
     ANY = auto()
     """Variation 0 in a request: the outstation chooses; `group_role` says among what."""
     STATIC = auto()

@@ -132,11 +132,12 @@ class TcpServer:
     def add_outstation(
         self,
         outstation: ServedOutstation,
-        listener: ConnectionStateListener,
+        listener: ConnectionStateListener | None,
         address_filter: AddressFilter,
     ) -> None:
         """Serve an outstation to the masters that the filter accepts. To be called before `bind`.
 
+        The listener hears when one comes and goes; None where nobody wants to know.
         Raises `ConflictError`, naming both outstations, when the filter overlaps another one without being
         equal to it, or when two outstations of one filter have one link address.
         """
@@ -161,7 +162,8 @@ class TcpServer:
                 f"{outstation.link_address}; give them different addresses or different filters"
             )
         group.members[outstation.link_address] = outstation
-        group.listeners.append((outstation, listener))
+        if listener is not None:
+            group.listeners.append((outstation, listener))
 
     async def bind(self) -> None:
         """Start to listen. Raises `BindError` with the operating system's reason."""

@@ -25,6 +25,29 @@ def octets_of_frame(length: int) -> int:
     return HEADER_OCTETS + user_data + blocks * CRC_OCTETS
 
 
+def encode_header(control: Control, destination: int, source: int, user_data_octets: int) -> bytes:
+    """Encode a frame's first ten octets.
+
+    Raises `FrameError` for over 250 octets of user data or an address over 16 bits.
+    """
+    if user_data_octets > LONGEST_USER_DATA:
+        raise FrameError(f"{user_data_octets} octets of user data; a frame holds {LONGEST_USER_DATA}")
+    if not (0 <= destination <= 0xFFFF and 0 <= source <= 0xFFFF):
+        raise FrameError(f"destination {destination}, source {source}: an address is 0 to 65535")
+    header = START + bytes((SHORTEST_LENGTH + user_data_octets, control.octet))
+    header += destination.to_bytes(2, "little") + source.to_bytes(2, "little")
+    return header + crc(header)
+
+
+def encode_blocks(user_data: bytes) -> bytes:
+    """Encode user data with a CRC after every 16 octets and at the end."""
+    parts: list[bytes] = []
+    for at in range(0, len(user_data), BLOCK_OCTETS):
+        block = user_data[at : at + BLOCK_OCTETS]
+        parts += (block, crc(block))
+    return b"".join(parts)
+
+
 @dataclass(frozen=True, slots=True)
 class Frame:
     """A whole frame whose CRCs are right.
@@ -50,17 +73,8 @@ class Frame:
     @classmethod
     def build(cls, control: Control, destination: int, source: int, user_data: bytes = b"") -> Frame:
         """Encode a frame. Raises `FrameError` for over 250 octets of user data or an address over 16 bits."""
-        if len(user_data) > LONGEST_USER_DATA:
-            raise FrameError(f"{len(user_data)} octets of user data; a frame holds {LONGEST_USER_DATA}")
-        if not (0 <= destination <= 0xFFFF and 0 <= source <= 0xFFFF):
-            raise FrameError(f"destination {destination}, source {source}: an address is 0 to 65535")
-        header = START + bytes((SHORTEST_LENGTH + len(user_data), control.octet))
-        header += destination.to_bytes(2, "little") + source.to_bytes(2, "little")
-        parts = [header, crc(header)]
-        for at in range(0, len(user_data), BLOCK_OCTETS):
-            block = user_data[at : at + BLOCK_OCTETS]
-            parts += (block, crc(block))
-        return cls(b"".join(parts), control, destination, source)
+        octets = encode_header(control, destination, source, len(user_data)) + encode_blocks(user_data)
+        return cls(octets, control, destination, source)
 
     @property
     def user_data(self) -> bytes:

@@ -128,7 +128,7 @@ class LinkFramer:
         """Consume `octets`, which begin with what was held, and hold what may still become a frame."""
         verified = self._verified
         at = 0
-        while self.failure is None:
+        while at < len(octets) and self.failure is None:
             start = octets.find(START, at)
             if start < 0:
                 start = len(octets) - octets.endswith(START[:1], at)

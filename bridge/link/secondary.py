@@ -22,6 +22,9 @@ F = LinkFunction
 class Stimulus(Enum):
     """What a received frame is to the secondary station."""
 
+    # Members are looked up with every frame; Enum's own hash is a Python function.
+    __hash__ = object.__hash__
+
     RESET = auto()
     TEST_NEW = auto()
     TEST_REPEATED = auto()
@@ -35,6 +38,9 @@ class Stimulus(Enum):
 
 class State(Enum):
     """Whether the primary has reset this link since it came up."""
+
+    # Members are looked up with every frame; Enum's own hash is a Python function.
+    __hash__ = object.__hash__
 
     NOT_RESET = auto()
     RESET = auto()

@@ -133,6 +133,8 @@ class EventBuffer:
         self._sequence = 0
         self._asked_variations: dict[int, int] = {}
         """By sequence: what the present selection reports in place of the configured variation."""
+        self._is_empty = True
+        """Whether nothing waits, nor was sent: most polls find it so, and need not look into any lane."""
         self._indications: Iin | None = None
         """The answer of `class_indications` until an event comes or goes."""
 
@@ -144,12 +146,12 @@ class EventBuffer:
     @property
     def is_selected(self) -> bool:
         """Whether a selection is under way."""
-        return any(lane.selected for lane in self._lanes)
+        return not self._is_empty and any(lane.selected for lane in self._lanes)
 
     @property
     def unconfirmed(self) -> int:
         """How many events were sent and wait for their confirm."""
-        return sum(lane.written for lane in self._lanes)
+        return 0 if self._is_empty else sum(lane.written for lane in self._lanes)
 
     def add(
         self, kind: EventKind, index: int, event_class: EventClass, measurement: Measurement, variation: int
@@ -164,6 +166,7 @@ class EventBuffer:
         if type_.keeps_newest_only and lane.replace_newest(event):
             return True
         self._indications = None
+        self._is_empty = False
         if type_.is_full:
             type_.drop_oldest()
             self._overflowed.add(kind)
@@ -184,6 +187,8 @@ class EventBuffer:
         long as they are selected. Call it once for each object header of a READ.
         Raises `SelectionError` while sent events wait for their confirm.
         """
+        if self._is_empty:
+            return 0
         if self.unconfirmed:
             raise SelectionError("sent events wait for their confirm: confirm or release them first")
         if not self.is_selected:
@@ -207,6 +212,8 @@ class EventBuffer:
 
         Begin anew for each fragment, and use it up before the next event is added.
         """
+        if self._is_empty:
+            return iter(())
         events = _in_order([lane.to_write() for lane in self._lanes if lane.selected > lane.written])
         asked = self._asked_variations
         if not asked:
@@ -227,6 +234,8 @@ class EventBuffer:
     def confirm(self) -> int:
         """Remove the sent events, the master has them; return how many. What else is selected stays so."""
         confirmed = self.unconfirmed
+        if not confirmed:
+            return 0
         for lane in self._lanes:
             while lane.written:
                 lane.pop()
@@ -235,12 +244,16 @@ class EventBuffer:
 
     def release(self) -> None:
         """End the selection: its events, sent or not, wait again in their old order."""
+        if self._is_empty:
+            return
         for lane in self._lanes:
             lane.release()
         self._events_went()
 
     def waiting(self, event_class: EventClass) -> int:
         """Return how many events of the class are not sent yet."""
+        if self._is_empty:
+            return 0
         lanes = (type_.lanes[event_class] for type_ in self._types.values())
         return sum(len(lane.events) - lane.written for lane in lanes)
 
@@ -266,6 +279,7 @@ class EventBuffer:
 
     def _events_went(self) -> None:
         self._indications = None
+        self._is_empty = not any(lane.events for lane in self._lanes)
         self._overflowed = {kind for kind in self._overflowed if self._types[kind].is_full}
 
 

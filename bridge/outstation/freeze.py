@@ -48,4 +48,4 @@ class FreezeSchedule:
 
     def next_deadline(self) -> float | None:
         """When `due` should be asked next, or None."""
-        return min((order.due_s for order in self._orders.values()), default=None)
+        return min(order.due_s for order in self._orders.values()) if self._orders else None

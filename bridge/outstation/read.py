@@ -29,6 +29,8 @@ from bridge.outstation.points import EVENT_OBJECTS, CommandKind, EventClass, Eve
 from bridge.outstation.table import Run
 
 _CLASS_0_VARIATION = 1
+_EVENT_CLASSES = {each + 1: each for each in EventClass if each}
+"""By the variation of g60 that asks for them."""
 _LAST_INDICATION = 15
 _REMEMBERED_READS = 16
 _LONGEST_KEPT = 65536
@@ -146,7 +148,8 @@ class Reader:
             is_steady &= row.role not in _UNSTEADY
             found, fault = self._select(header, row)
             statics += found
-            iin |= fault
+            if fault:
+                iin |= fault
         has_events = self._events.is_selected
         parts = _parts(ReadPlan(self._events, statics), limit)
         if iin or has_events or not is_steady:
@@ -177,8 +180,7 @@ class Reader:
     def _class(self, header: ObjectHeader, row: Variation) -> tuple[list[Static], Iin]:
         if row.variation == _CLASS_0_VARIATION:
             return list(self._database.class_0()), _NOTHING
-        event_class = EventClass(row.variation - 1)
-        self._events.select((event_class,), limit=_limit(header))
+        self._events.select((_EVENT_CLASSES[row.variation],), limit=_limit(header))
         return [], _NOTHING
 
     def _event(self, header: ObjectHeader, row: Variation) -> tuple[list[Static], Iin]:

@@ -48,6 +48,9 @@ _NOT_BROADCAST = frozenset(
 class State(Enum):
     """What the session waits for."""
 
+    # Members are looked up with every frame; Enum's own hash is a Python function.
+    __hash__ = object.__hash__
+
     IDLE = auto()
     SOLICITED = auto()
     """The confirm of a response."""
@@ -61,6 +64,9 @@ class State(Enum):
 
 class Action(Enum):
     """What is done about a fragment."""
+
+    # Members are looked up with every frame; Enum's own hash is a Python function.
+    __hash__ = object.__hash__
 
     PROCESS = auto()
     ABANDON_AND_PROCESS = auto()
@@ -224,16 +230,15 @@ class OutstationSession:
 
     def next_deadline(self) -> float | None:
         """When `on_deadline` should be called, or None."""
-        deadlines = [self._functions.freezes.next_deadline()]
+        deadline = self._functions.freezes.next_deadline()
         if self._state is State.SOLICITED:
-            deadlines.append(self._confirm_by_s)
+            deadline = _earlier(deadline, self._confirm_by_s)
         if self._unsolicited is not None:
-            deadlines.append(self._unsolicited_by_s)
-        elif self._may_speak and self._state is State.IDLE:
-            deadlines.append(
-                self._schedule.next_deadline(self._functions.unsolicited_classes, self._noticed_s)
-            )
-        return min((each for each in deadlines if each is not None), default=None)
+            return _earlier(deadline, self._unsolicited_by_s)
+        if self._state is State.IDLE and self._may_speak:
+            classes = self._functions.unsolicited_classes
+            return _earlier(deadline, self._schedule.next_deadline(classes, self._noticed_s))
+        return deadline
 
     def on_deadline(self, now: float) -> list[Step]:
         """Do what time alone makes due. Early calls do nothing."""
@@ -256,7 +261,10 @@ class OutstationSession:
         if self._broadcast is not None:
             iin |= Iin.BROADCAST
         try:
-            iin |= self._application.indications() & _APPLICATION_INDICATIONS
+            theirs = self._application.indications()
+            # The operators of an IntFlag cost more than the rest of this method.
+            if theirs != _NOTHING:
+                iin |= theirs & _APPLICATION_INDICATIONS
         except Exception as error:
             self._information.handler_failed(error)
         return iin
@@ -325,7 +333,7 @@ class OutstationSession:
         # The rest of the selection goes with the next one.
         self._events.release()
         self._broadcast_confirmed()
-        self._schedule.confirmed(was_null=not self._schedule.is_null_confirmed)
+        self._schedule.confirmed(self._unsolicited_classes)
         return self._unsolicited_ended(now)
 
     def _note_unexpected(self, fragment: Fragment, now: float) -> list[Step]:
@@ -397,8 +405,10 @@ class OutstationSession:
         may_wait = self._state is State.IDLE
         is_confirm_due = part.has_events or not part.is_last or self._broadcast == BROADCAST_CONFIRM
         con = may_wait and is_confirm_due
-        control = ApplicationControl(fir=is_first, fin=part.is_last, con=con, uns=False, sequence=sequence)
-        indications = iin | self.indications()
+        control = ApplicationControl.build(
+            fir=is_first, fin=part.is_last, con=con, uns=False, sequence=sequence
+        )
+        indications = self.indications() if iin == _NOTHING else iin | self.indications()
         self._response = response_fragment(control, Function.RESPONSE, indications, part.objects)
         if self._broadcast != BROADCAST_CONFIRM:
             self._broadcast = None
@@ -445,7 +455,9 @@ class OutstationSession:
         self, objects: bytes, now: float, classes: frozenset[EventClass] = frozenset()
     ) -> list[Step]:
         assert self._master is not None
-        control = ApplicationControl(fir=True, fin=True, con=True, uns=True, sequence=self._schedule.sequence)
+        control = ApplicationControl.build(
+            fir=True, fin=True, con=True, uns=True, sequence=self._schedule.sequence
+        )
         indications = self.indications()
         self._unsolicited = response_fragment(control, Function.UNSOLICITED_RESPONSE, indications, objects)
         self._unsolicited_classes = classes
@@ -481,6 +493,12 @@ class OutstationSession:
         if deferred is None:
             return []
         return self._process(deferred, now)
+
+
+def _earlier(one: float | None, other: float | None) -> float | None:
+    if one is None or other is None:
+        return other if one is None else one
+    return min(one, other)
 
 
 _ACTIONS: dict[Action, Callable[[OutstationSession, Fragment, float], list[Step]]] = {

@@ -18,6 +18,7 @@ from typing import Any
 
 from bridge.link.address import BROADCAST_NO_CONFIRM, LAST_INDIVIDUAL, SELF_ADDRESS
 from bridge.link.control import Control, LinkFunction
+from bridge.link.encoder import FrameEncoder
 from bridge.link.frame import Frame
 from bridge.link.secondary import SecondaryStation
 from bridge.outstation.attributes import AttributeStore
@@ -103,6 +104,7 @@ class OutstationStack:
         self._secondary = SecondaryStation(config.link_address)
         self._reassembler = Reassembler(config.longest_request)
         self._origin = (0, 0)
+        self._encoder = FrameEncoder(_DATA, config.link_address)
         self._sequence = 0
         self._heard_s = 0.0
         self._is_linked = False
@@ -224,5 +226,5 @@ class OutstationStack:
         parts = segments(step.fragment, self._sequence)
         self._sequence = (self._sequence + len(parts)) % SEQUENCE_MODULUS
         self.frames_sent += len(parts)
-        source = self._config.link_address
-        return Octets(b"".join(Frame.build(_DATA, step.destination, source, part).octets for part in parts))
+        encode = self._encoder.encode
+        return Octets(b"".join([encode(step.destination, part) for part in parts]))

@@ -15,6 +15,9 @@ _FIRST_RESPONSE = 0x80
 class Stimulus(Enum):
     """Everything a fragment can be."""
 
+    # Members are looked up with every frame; Enum's own hash is a Python function.
+    __hash__ = object.__hash__
+
     READ = auto()
     READ_AGAIN = auto()
     """The READ processed last, octet for octet."""

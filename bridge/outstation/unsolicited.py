@@ -55,10 +55,11 @@ class UnsolicitedSchedule:
         self._retries -= 1
         return self._retries >= 0
 
-    def confirmed(self, *, was_null: bool) -> None:
-        """The response under way has arrived."""
-        self.is_null_confirmed |= was_null
-        self._since_s.clear()
+    def confirmed(self, classes: frozenset[EventClass]) -> None:
+        """The response under way has arrived; it reported these classes, or none: the empty one."""
+        self.is_null_confirmed |= not classes
+        for each in classes:
+            self._since_s.pop(each, None)
         self._end(float("-inf"))
 
     def given_up(self, now: float) -> None:

@@ -10,12 +10,12 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from bridge.application.command import CommandStatus, Crob, Operation, TripClose
 
-_LATCHES = {Operation.LATCH_ON: True, Operation.LATCH_OFF: False}
-_PULSES = {Operation.PULSE_ON: True, Operation.PULSE_OFF: False}
+_LATCHES: Mapping[int, bool] = {Operation.LATCH_ON: True, Operation.LATCH_OFF: False}
+_PULSES: Mapping[int, bool] = {Operation.PULSE_ON: True, Operation.PULSE_OFF: False}
 
 
 def judge(crob: Crob) -> CommandStatus:

@@ -93,12 +93,14 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("file", metavar="FILE")
     check.set_defaults(command=_check)
 
-    demo = commands.add_parser("demo", help="run a bridge on ptys, with a simulated RTU and a live panel")
+    demo = commands.add_parser("demo", help="run a bridge on ptys, with simulated RTUs and a live panel")
     demo.add_argument(
         "--listen", metavar="ADDRESS:PORT", default="127.0.0.1:20000", help="default: %(default)s"
     )
     demo.add_argument("--plain", action="store_true", help="plain lines, as when the output is no terminal")
     demo.set_defaults(command=_demo)
+
+    _add_sim(commands)
 
     status = commands.add_parser("status", help="say what the running bridge is doing")
     status.add_argument("--json", action="store_true", help="print everything, as JSON")
@@ -113,7 +115,22 @@ def _parser() -> argparse.ArgumentParser:
     )
     decode.add_argument("--port", type=int, help="of a capture: only this TCP or UDP port")
     decode.set_defaults(command=_decode)
+    profile = commands.add_parser("profile", help="print the Device Profile of the outstations in here")
+    profile.set_defaults(command=_profile)
     return parser
+
+
+def _add_sim(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    sim = commands.add_parser("sim", help="run simulated RTUs on a pty, a serial port or TCP")
+    sim.add_argument("file", metavar="FILE", nargs="?", help="the RTUs, in TOML; default: an example")
+    where = sim.add_mutually_exclusive_group()
+    where.add_argument("--serial", metavar="DEVICE[:BAUD]", help="on a serial port; 9600 baud by default")
+    where.add_argument(
+        "--pty", action="store_true", help="on a fresh pty, whose path is printed (the default)"
+    )
+    where.add_argument("--tcp", metavar="ADDRESS:PORT", help="as a TCP server")
+    where.add_argument("--print-example", action="store_true", help="print the example file and do nothing")
+    sim.set_defaults(command=_sim)
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -135,6 +152,22 @@ def _demo(options: argparse.Namespace) -> int:
     from bridge.service.demo import demo
 
     return demo(options.listen, is_plain=options.plain or not sys.stdout.isatty())
+
+
+def _sim(options: argparse.Namespace) -> int:
+    from bridge.service.sim import example_text, sim
+
+    if options.print_example:
+        print(example_text(), end="")
+        return DONE
+    return sim(options.file, serial=options.serial, tcp=options.tcp)
+
+
+def _profile(options: argparse.Namespace) -> int:
+    from bridge.outstation.profile import device_profile
+
+    print(device_profile(), end="")
+    return DONE
 
 
 def _status(options: argparse.Namespace) -> int:

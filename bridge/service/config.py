@@ -192,8 +192,21 @@ def read_text(path: Path, source_name: str) -> str:
         raise ConfigurationError([f"{source_name}:{line}: {problem}"]) from None
 
 
+_QUOTED_OR_COMMENT: Final = re.compile(r""""(?:[^"\\\n]|\\.)*"|'[^'\n]*'|#.*""")
+_MOST_DOTS: Final = 100
+
+
+def _refuse_deep_keys(text: str, source_name: str) -> None:
+    """Refuse keys of thousands of parts: tomllib takes minutes for one that fills the file."""
+    for number, line in enumerate(text.split("\n"), start=1):
+        if line.count(".") > _MOST_DOTS and _QUOTED_OR_COMMENT.sub("", line).count(".") > _MOST_DOTS:
+            problem = "is nested too deep; write tables of depth two"
+            raise ConfigurationError([f"{source_name}:{number}: {problem}"])
+
+
 def read_toml(text: str, source_name: str) -> dict[str, Any]:
     """Take TOML apart. Raises `ConfigurationError`, with a line of what is wrong."""
+    _refuse_deep_keys(text, source_name)
     try:
         return tomllib.loads(text)
     except RecursionError:

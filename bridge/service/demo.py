@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Iterable
 from importlib import resources
 
 from bridge.endpoints.endpoint import Endpoint
+from bridge.endpoints.serial_outstation import PtyOutstations
 from bridge.errors import BindError, EndpointError
 from bridge.link.control import Control, LinkFunction
 from bridge.link.frame import Frame
-from bridge.service import config, log_queue, logs, streams
+from bridge.service import config, log_queue, logs, sim_config, streams
 from bridge.service.build import BOARD_LEDS, Bridge
+from bridge.service.demo_master import DemoMaster
 from bridge.service.paths import default_status_socket
 from bridge.service.run import run_in_loop, stop_signal
-from bridge.service.simulated import SimulatedDevice, poll_link_status
+from bridge.service.sim import example
+from bridge.service.sim_config import Rtu
+from bridge.service.simulated import SimulatedRtu
 
 _MASTER_HOST = "127.0.0.2"
 _POLL_PERIOD_S = 0.7
@@ -48,12 +53,12 @@ def _is_reachable(endpoint: Endpoint) -> bool:
 
 async def _demo(listen: str, *, is_plain: bool) -> int:
     stopped = stop_signal()
-    poles, yours = SimulatedDevice([12, 13]), SimulatedDevice([1024])
-    text = (resources.files("bridge.service") / "demo.toml").read_text(encoding="utf-8")
+    poles, yours = _Line(sim_config.parse(_text("demo_rtus.toml"), "demo_rtus.toml")), _Line(example())
+    text = _text("demo.toml")
     values = {
         "listen": listen,
-        "bay1": poles.device,
-        "bay2": yours.device,
+        "bay1": poles.served.device,
+        "bay2": yours.served.device,
         "status_socket": default_status_socket(),
     }
     for name, value in values.items():
@@ -66,8 +71,9 @@ async def _demo(listen: str, *, is_plain: bool) -> int:
         return 1
     endpoint = bridge.servers["main"].endpoint
     print(_introduction(endpoint), flush=True)
+    master = DemoMaster((12, 13))
     polling = asyncio.create_task(
-        poll_link_status((_host(endpoint), endpoint.port), _MASTER_HOST, (12, 13), period_s=_POLL_PERIOD_S)
+        master.run((_host(endpoint), endpoint.port), _MASTER_HOST, period_s=_POLL_PERIOD_S)
     )
     show = _print_plainly if is_plain else _show_live
     try:
@@ -75,9 +81,31 @@ async def _demo(listen: str, *, is_plain: bool) -> int:
     finally:
         polling.cancel()
         await bridge.close()
-        poles.close()
-        yours.close()
+        await poles.close()
+        await yours.close()
     return 0
+
+
+class _Line:
+    """Simulated RTUs behind a pty, where the bridge finds a serial port."""
+
+    def __init__(self, rtus: Iterable[Rtu]) -> None:
+        self.served = PtyOutstations()
+        self._simulated = [SimulatedRtu(rtu) for rtu in rtus]
+        for each in self._simulated:
+            self.served.add(each.outstation)
+            each.start()
+        self.served.start()
+
+    async def close(self) -> None:
+        """Unplug them."""
+        for each in self._simulated:
+            each.stop()
+        await self.served.close()
+
+
+def _text(name: str) -> str:
+    return (resources.files("bridge.service") / name).read_text(encoding="utf-8")
 
 
 def _host(endpoint: Endpoint) -> str:
@@ -94,7 +122,9 @@ def _introduction(endpoint: Endpoint) -> str:
         f"A bridge listens on {endpoint}. A master at {_MASTER_HOST} polls two simulated RTUs through it.\n"
         f"Be the master of a third, address 1024, from another shell:\n"
         f"  printf '{octets}' | timeout 1 nc {_host(endpoint)} {endpoint.port} | od -An -tx1\n"
-        f"or point your own master at it (it answers link services). Ask: rtu-bridge status. End: Ctrl-C.\n"
+        f"or point your own DNP3 master at it, from 127.0.0.1. Its points, events and controls:\n"
+        f"  rtu-bridge sim --print-example\n"
+        f"Ask: rtu-bridge status. End: Ctrl-C.\n"
     )
 
 

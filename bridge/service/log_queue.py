@@ -138,10 +138,14 @@ class _Writer(QueueListener):
         super().__init__(handler.lines)
         self._handler = handler
         self._descriptor = descriptor
+        self._is_given_up = False
         self._encoding = getattr(sys.stderr, "encoding", None) or "utf-8"
 
     def dequeue(self, block: bool) -> logging.LogRecord:
         """Take the next line, and report losses as soon as there is room."""
+        if self._is_given_up:
+            # To the base class: there is no more.
+            raise queue.Empty
         record = super().dequeue(block)
         self._handler.report_losses()
         return record
@@ -156,10 +160,13 @@ class _Writer(QueueListener):
     def close(self) -> bool:
         """Let the rest be written, within 0.3 s; tell whether it was."""
         deadline_s = time.monotonic() + _END_S
-        if not self._handler.close_queue(_END_S) or self._thread is None:
-            return False
-        self._thread.join(max(0.0, deadline_s - time.monotonic()))
-        return not self._thread.is_alive()
+        is_end_queued = self._handler.close_queue(_END_S)
+        if is_end_queued and self._thread is not None:
+            self._thread.join(max(0.0, deadline_s - time.monotonic()))
+            if not self._thread.is_alive():
+                return True
+        self._is_given_up = True
+        return False
 
 
 @contextmanager

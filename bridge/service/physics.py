@@ -8,10 +8,10 @@ A disabled outstation is checked like the others: enabling it must not break a f
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
-from typing import Any, Final, NamedTuple, TypedDict
+from itertools import islice
+from typing import Any, Final, NamedTuple, TypedDict, TypeVar
 
 from bridge.endpoints.address_filter import AddressFilter
 from bridge.endpoints.endpoint import Endpoint
@@ -23,6 +23,9 @@ from bridge.routing.timing import (
     octet_time_s,
 )
 from bridge.service.schema import Report, Row, did_you_mean, in_words, shortened, shown, under
+
+_T = TypeVar("_T")
+_MOST_CLASHES: Final = 3
 
 PARITY_BITS: Final = {"none": 0, "even": 1, "odd": 1}
 SYSTEM_LED: Final = "system"
@@ -159,13 +162,26 @@ def _check_board_pins(document: Document, board_leds: Mapping[str, int], report:
 
 
 def _check_endpoints(servers: Sequence[Row], report: Report) -> None:
-    for first, second in combinations(servers, 2):
+    for first, second in _clashes(
+        [row for row in servers if row.get("listen")],
+        lambda first, second: _collide(first.get("listen"), second.get("listen")),
+    ):
         taken, wanted = first.get("listen"), second.get("listen")
-        if taken and wanted and _collide(taken, wanted):
-            report.add(
-                under(second.path, "listen"),
-                f"'{wanted}' collides with '{taken}' of server {shown(first.name)}; write another port",
-            )
+        report.add(
+            under(second.path, "listen"),
+            f"'{wanted}' collides with '{taken}' of server {shown(first.name)}; write another port",
+        )
+
+
+def _clashes(items: Sequence[_T], clash: Callable[[_T, _T], bool]) -> Iterator[tuple[_T, _T]]:
+    """Yield each item that clashes with earlier ones, after each of the first three of these.
+
+    All pairs of a file with thousands of items would be more than memory holds.
+    """
+    for number, second in enumerate(items):
+        earlier = (first for first in items[:number] if clash(first, second))
+        for first in islice(earlier, _MOST_CLASHES):
+            yield first, second
 
 
 def _collide(one: Endpoint, other: Endpoint) -> bool:
@@ -216,9 +232,10 @@ def _check_names(outstations: Sequence[Row], report: Report) -> None:
 def _check_sessions(outstations: Sequence[Row], report: Report) -> None:
     """Check that a master's address leads to one session, and a link address in it to one outstation."""
     firsts = [(*values, group[0]) for values, group in _groups(outstations, ("server", "masters"))]
-    for (server, masters, row), (other_server, other_masters, other_row) in combinations(firsts, 2):
-        if server == other_server:
-            _check_overlap((row, masters), (other_row, other_masters), report)
+    for first, second in _clashes(
+        firsts, lambda first, second: first[0] == second[0] and first[1].overlaps(second[1])
+    ):
+        _report_overlap(first[1:], second[1:], report)
     for (server, _, link_address), group in _groups(outstations, ("server", "masters", "link_address")):
         # Those on one line have been reported as two RTUs with one address.
         first_on_line = {row.get("line"): row for row in reversed(group)}
@@ -232,19 +249,18 @@ def _check_sessions(outstations: Sequence[Row], report: Report) -> None:
             )
 
 
-def _check_overlap(
-    first: tuple[Row, AddressFilter], second: tuple[Row, AddressFilter], report: Report
+def _report_overlap(
+    first: tuple[AddressFilter, Row], second: tuple[AddressFilter, Row], report: Report
 ) -> None:
-    (first_row, first_masters), (second_row, second_masters) = first, second
-    example = first_masters.common_address(second_masters)
-    if example is not None:
-        report.add(
-            under(second_row.path, "masters"),
-            f"{shown(second_row.name)} and {shown(first_row.name)} both let {example} in, "
-            "and their masters differ; write the same masters in both "
-            "(they then share a session, told apart by link address), "
-            "or masters without a common address",
-        )
+    (first_masters, first_row), (second_masters, second_row) = first, second
+    report.add(
+        under(second_row.path, "masters"),
+        f"{shown(second_row.name)} and {shown(first_row.name)} both let "
+        f"{first_masters.common_address(second_masters)} in, "
+        "and their masters differ; write the same masters in both "
+        "(they then share a session, told apart by link address), "
+        "or masters without a common address",
+    )
 
 
 def _groups(rows: Iterable[Row], attributes: tuple[str, ...]) -> Iterator[tuple[tuple[Any, ...], list[Row]]]:

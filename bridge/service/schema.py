@@ -14,7 +14,6 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
-from itertools import islice
 from typing import Any, Final, NamedTuple
 
 from bridge.errors import RtuBridgeError
@@ -50,7 +49,7 @@ _TITLES = {
 _LONGEST_SHOWN = 60
 _MOST_LISTED = 12
 _MOST_COMPARED = 100
-"""Comparing names takes so long that one with thousands is not searched for what was meant."""
+"""Comparing names takes so long that of thousands none is searched for what was meant."""
 _REQUIRED: Final = object()
 LEFT_OUT: Final = object()
 """The default of a key that is optional and then has no value in its row."""
@@ -141,7 +140,12 @@ def in_words(items: Iterable[object], conjunction: str) -> str:
 
 def did_you_mean(name: str, known: Iterable[str]) -> str | None:
     """Return the known name that `name` most likely misspells, or None."""
-    return next(iter(get_close_matches(name.lower(), list(islice(known, _MOST_COMPARED)), n=1)), None)
+    names = list(known)
+    return (
+        next(iter(get_close_matches(name.lower(), names, n=1)), None)
+        if len(names) <= _MOST_COMPARED
+        else None
+    )
 
 
 def read_row(

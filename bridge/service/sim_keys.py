@@ -53,19 +53,21 @@ def _tables(section: str) -> Callable[[list[object]], list[object]]:
     def convert(value: list[object]) -> list[object]:
         for number, element in enumerate(value, start=1):
             if not isinstance(element, dict):
-                raise RefusedError(f"entry {number} is {kind_title(element)}; write [[{section}]] tables")
+                raise RefusedError(f"entry {number} is {kind_title(element)}; write tables only")
         return value
 
     return convert
 
 
-def _outstations(value: object) -> list[object]:
-    if isinstance(value, dict):
-        return [value]
-    assert isinstance(value, list)
-    if not value:
-        raise RefusedError("is empty; write [outstation], or leave it out")
-    return _tables("outstation")(value)
+def _one_or_more(section: str) -> Callable[[object], list[object]]:
+    check = _tables(section)
+
+    def convert(value: object) -> list[object]:
+        if isinstance(value, list) and not value:
+            raise RefusedError(f"is empty; write a table of {section}, or leave it out")
+        return check(value if isinstance(value, list) else [value])
+
+    return convert
 
 
 def _master(value: int | str) -> int | None:
@@ -121,7 +123,7 @@ def _fragment(label: str) -> Key:
 
 
 FILE_KEYS: Final[Mapping[str, Key]] = {
-    "outstation": Key(_TABLE_OR_TABLES, "[outstation]", _outstations, default=[{}]),
+    "outstation": Key(_TABLE_OR_TABLES, "[outstation]", _one_or_more("outstation"), default=[{}]),
     "point": Key(TABLES, "[[point]]", _tables("point"), default=[]),
     "command": Key(TABLES, "[[command]]", _tables("command"), default=[]),
     "attribute": Key(TABLES, "[[attribute]]", _tables("attribute"), default=[]),
@@ -181,7 +183,9 @@ COMMAND_KEYS: Final[Mapping[str, Key]] = {
     "kind": Key(STRING, 'kind = "binary_output"', _named(_COMMANDED)),
     "index": _INDEX,
     "indices": _INDICES,
-    "feeds": Key(TABLE, 'feeds = { kind = "binary_input", index = 3 }', default=LEFT_OUT),
+    "feeds": Key(
+        _TABLE_OR_TABLES, 'feeds = { kind = "binary_input", index = 3 }', _one_or_more("feeds"), default=[]
+    ),
     "delay_ms": _time_ms("delay", 0, 0.0),
     "status": Key(STRING, 'status = "success"', _named(_STATUSES), default=CommandStatus.SUCCESS),
 }

@@ -130,11 +130,11 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """An output that takes commands, and the input that shows what became of them `delay_s` later."""
+    """An output that takes commands, and the inputs that show what became of them `delay_s` later."""
 
     kind: PointKind
     index: int
-    feeds: tuple[PointKind, int] | None
+    feeds: tuple[tuple[PointKind, int], ...]
     delay_s: float
     status: CommandStatus
 
@@ -171,11 +171,11 @@ def read_points(row: Row, report: Report) -> Iterator[Point]:
 def read_commands(row: Row, report: Report) -> Iterator[Command]:
     """Yield the command points of one entry; each further index feeds a further point."""
     kind, indices = row.get("kind"), _indices(row, report)
-    fed = _feeds(row, kind, report)
+    fed = list(_feeds(row, kind, report))
     if kind is None or row.get("delay_s") is None or row.get("status") is None:
         return
     for place, index in enumerate(indices):
-        feeds = None if fed is None else (fed[0], fed[1] + place)
+        feeds = tuple((input_kind, first + place) for input_kind, first in fed)
         yield Command(kind, index, feeds, row.get("delay_s"), row.get("status"))
 
 
@@ -190,11 +190,11 @@ def check_feeds(members: Iterable[tuple[Row, Any]], report: Report) -> None:
     there = {(member.kind, member.index) for _, member in members if isinstance(member, Point)}
     told = set()
     for row, member in members:
-        if isinstance(member, Command) and member.feeds is not None and member.feeds not in there:
-            kind, index = member.feeds
-            if row.path not in told:
-                report.add(under(row.path, "feeds"), f"there is no {kind} {index}; write a [[point]] for it")
+        missing = set(member.feeds) - there if isinstance(member, Command) else set()
+        if missing and row.path not in told:
             told.add(row.path)
+            kind, index = min(missing)
+            report.add(under(row.path, "feeds"), f"there is no {kind} {index}; write a [[point]] for it")
 
 
 def _indices(row: Row, report: Report) -> tuple[int, ...]:
@@ -264,15 +264,13 @@ def _set_apart(change: Change | None, place: int, places: int) -> Change | None:
     return replace(change, delay_s=shape.period_s * place / places)
 
 
-def _feeds(row: Row, kind: PointKind | None, report: Report) -> tuple[PointKind, int] | None:
-    table = row.get("feeds")
-    if table is None:
-        return None
+def _feeds(row: Row, kind: PointKind | None, report: Report) -> Iterator[tuple[PointKind, int]]:
     path = under(row.path, "feeds")
-    feeds = read_row(table, FEEDS_KEYS, path, report)
-    fed, index = feeds.get("kind"), feeds.get("index")
-    if kind is not None and fed is not None and fed not in _FED_BY[kind]:
-        right = in_words(map(str, _FED_BY[kind]), "or")
-        report.add(under(path, "kind"), f"a {kind} feeds no {fed}; write {right}")
-        return None
-    return None if fed is None or index is None else (fed, index)
+    for table in row.get("feeds") or ():
+        feeds = read_row(table, FEEDS_KEYS, path, report)
+        fed, index = feeds.get("kind"), feeds.get("index")
+        if kind is not None and fed is not None and fed not in _FED_BY[kind]:
+            right = in_words(map(str, _FED_BY[kind]), "or")
+            report.add(under(path, "kind"), f"{kind} feeds no {fed}; write {right}")
+        elif fed is not None and index is not None:
+            yield fed, index

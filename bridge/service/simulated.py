@@ -34,6 +34,7 @@ class SimulatedRtu:
     def __init__(self, rtu: Rtu) -> None:
         self._rtu = rtu
         self._loop = asyncio.get_running_loop()
+        self._began_s = self._elapsed_s = 0.0
         self._moving = [point for point in rtu.points if point.change is not None]
         self._updates: asyncio.TimerHandle | None = None
         self._outputs: dict[tuple[PointKind, int], asyncio.Task[None]] = {}
@@ -55,7 +56,7 @@ class SimulatedRtu:
 
     def start(self) -> None:
         """Let the points move from now on."""
-        self._began_s = self._loop.time()
+        self._began_s, self._elapsed_s = self._loop.time(), 0.0
         self._update()
 
     def stop(self) -> None:
@@ -66,10 +67,15 @@ class SimulatedRtu:
             task.cancel()
 
     def _update(self) -> None:
-        elapsed_s = self._loop.time() - self._began_s
+        before_s, self._elapsed_s = self._elapsed_s, self._loop.time() - self._began_s
         with self._database.transaction() as transaction:
             for point in self._moving:
-                transaction.update(point.kind, point.index, self._measured(_value_at(point, elapsed_s)))
+                value = _value_at(point, self._elapsed_s)
+                if point.kind is PointKind.COUNTER:
+                    # It goes on from where a freeze with clear has put it.
+                    present = transaction.get(point.kind, point.index).value
+                    value = (int(present) + int(value) - int(_value_at(point, before_s))) % _COUNTS
+                transaction.update(point.kind, point.index, self._measured(value))
         if self._moving:
             self._updates = self._loop.call_later(self._rtu.update_s, self._update)
 
@@ -101,11 +107,11 @@ class SimulatedRtu:
             await asyncio.sleep(hold_s)
 
     def _feed(self, point: Command, value: Value) -> None:
-        if point.feeds is not None:
-            kind, index = point.feeds
+        for kind, index in point.feeds:
+            shown = value
             if kind is PointKind.DOUBLE_BIT_INPUT:
-                value = _CLOSED if value else _OPEN
-            self._loop.call_later(point.delay_s, self._set, kind, index, value)
+                shown = _CLOSED if value else _OPEN
+            self._loop.call_later(point.delay_s, self._set, kind, index, shown)
 
     def _set(self, kind: PointKind, index: int, value: Value) -> None:
         # A command point need not have a state that is read back.
@@ -122,8 +128,7 @@ def _value_at(point: Point, elapsed_s: float) -> Value:
         case PointKind.DOUBLE_BIT_INPUT:
             return _CLOSED if value else _OPEN
         case PointKind.COUNTER:
-            assert isinstance(point.value, int)
-            return (point.value + int(value)) % _COUNTS
+            return int(value)
         case _:
             return round(value, _DECIMALS)
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-_FIN = 0x80
-_FIR = 0x40
+FIN = 0x80
+FIR = 0x40
 _SEQUENCE = 0x3F
 
 SEQUENCE_MODULUS = _SEQUENCE + 1
@@ -27,10 +27,10 @@ class SegmentHeader:
     @property
     def octet(self) -> int:
         """The header as it stands on the wire."""
-        return (_FIN if self.fin else 0) | (_FIR if self.fir else 0) | self.sequence
+        return (FIN if self.fin else 0) | (FIR if self.fir else 0) | self.sequence
 
 
 _HEADERS = tuple(
-    SegmentHeader(fir=bool(octet & _FIR), fin=bool(octet & _FIN), sequence=octet & _SEQUENCE)
+    SegmentHeader(fir=bool(octet & FIR), fin=bool(octet & FIN), sequence=octet & _SEQUENCE)
     for octet in range(256)
 )

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from bridge.link.frame import LONGEST_USER_DATA
-from bridge.transport.segment import SEQUENCE_MODULUS, SegmentHeader
+from bridge.transport.segment import FIN, FIR, SEQUENCE_MODULUS
 
 _STEP = LONGEST_USER_DATA - 1
+_OCTETS = tuple(bytes((octet,)) for octet in range(256))
 
 
 def segments(fragment: bytes, first_sequence: int) -> list[bytes]:
@@ -14,16 +15,11 @@ def segments(fragment: bytes, first_sequence: int) -> list[bytes]:
     `first_sequence` is 0 to 63. The sequence number after the last segment, with which the next fragment
     goes on, is `(first_sequence + len(segments)) % SEQUENCE_MODULUS`.
     """
+    last = len(fragment) - _STEP
     return [
-        bytes(
-            (
-                SegmentHeader(
-                    fir=at == 0,
-                    fin=at + _STEP >= len(fragment),
-                    sequence=(first_sequence + at // _STEP) % SEQUENCE_MODULUS,
-                ).octet,
-            )
-        )
+        _OCTETS[
+            (first_sequence + number) % SEQUENCE_MODULUS | (0 if at else FIR) | (FIN if at >= last else 0)
+        ]
         + fragment[at : at + _STEP]
-        for at in range(0, len(fragment), _STEP)
+        for number, at in enumerate(range(0, len(fragment), _STEP))
     ]

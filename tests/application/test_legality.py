@@ -48,8 +48,10 @@ def test_what_is_written() -> None:
 def test_what_is_operated_frozen_assigned_enabled() -> None:
     for function in (F.SELECT, F.OPERATE, F.DIRECT_OPERATE, F.DIRECT_OPERATE_NR):
         assert taken_by(function) == {"g12v1", "g41v1", "g41v2", "g41v3", "g41v4"}
-    for function in (F.IMMED_FREEZE, F.IMMED_FREEZE_NR, F.FREEZE_CLEAR, F.FREEZE_CLEAR_NR):
+    for function in (F.IMMED_FREEZE, F.IMMED_FREEZE_NR):
         assert taken_by(function) == {"g20v0", "g30v0"}
+    for function in (F.FREEZE_CLEAR, F.FREEZE_CLEAR_NR):
+        assert taken_by(function) == {"g20v0"}
     for function in (F.FREEZE_AT_TIME, F.FREEZE_AT_TIME_NR):
         assert taken_by(function) == {"g20v0", "g30v0", "g50v2"}
     for function in (F.ENABLE_UNSOLICITED, F.DISABLE_UNSOLICITED):

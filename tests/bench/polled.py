@@ -2,9 +2,9 @@
 
 python -m tests.bench.polled KIND PORT POINTS CHANGE_FD
 
-It listens on the loopback, outstation 1024 and master 1, with POINTS analog inputs of g30v1 that hold three times
-their index. CHANGE_FD is an inherited socket: `1` on it changes one point (the next one each time), `a` all of
-them, without events; an octet back says that it is done. Ends on SIGTERM.
+It listens on the loopback, outstation 1024 and master 1, with POINTS analog inputs of g30v1 that hold three
+times their index. CHANGE_FD is an inherited socket: `1` on it changes one point (the next one each time), `a`
+all of them, without events; an octet back says that it is done. Ends on SIGTERM.
 """
 
 from __future__ import annotations
@@ -221,9 +221,7 @@ async def _py1815(port: int, changes: Changes, channel: socket.socket) -> None:
         for index, value in values.items():
             points[index] = objects.AnalogPoint(value)
 
-    session = Session(
-        Provider(), events=EventBuffers(), outstation_address=OUTSTATION, master_address=MASTER
-    )
+    session = Session(Provider(), events=EventBuffers(), outstation_address=OUTSTATION, master_address=MASTER)
     server = OutstationServer(session, bind=f"{LOOPBACK}:{port}")
     await server.start()
     await obey_in_loop(channel, changes, change)

@@ -3,12 +3,12 @@
 python -m tests.bench.polls [--quick] [--peers uvloop,yadnp3,...] [--pin one|split|none] [--markdown | --json]
 
 The master is a C program (poller.c) that checks every answer while its clock stands. Every round starts every
-outstation afresh, one after the other, because the machine's speed drifts; figures are medians over the quietest
-third of the rounds. Exit status: 0 measured, 1 an outstation failed or answered wrongly, 2 the bench cannot run.
-A peer that is not installed is reported as missing, which is no failure.
+outstation afresh, one after the other, because the machine's speed drifts; figures are medians over the
+quietest third of the rounds. Exit status: 0 measured, 1 an outstation failed or answered wrongly, 2 the bench
+cannot run. A peer that is not installed is reported as missing, which is no failure.
 
-On one core (the default) a poll takes what all its work takes, to and fro: that compares the programs. `--pin
-split` and `none` add the time in which the other core wakes up, the same for all, so that ratios come closer to 1.
+On one core (the default) a poll takes what all its work takes, to and fro: that compares the programs.
+`--pin split` and `none` add the time in which the other core wakes up, the same for all.
 """
 
 from __future__ import annotations
@@ -36,6 +36,8 @@ from tests.bench.report import PINS, aligned, piped
 
 STARTED_S = 10.0
 """How long the poller may take beyond its measuring time."""
+
+_PINS = {**PINS, "split": "the outstation on one core, the master on another"}
 
 UNCHANGED = "unchanged"
 CHANGES: dict[str, bytes | None] = {UNCHANGED: None, "one changes": polled.ONE, "all change": polled.ALL}
@@ -287,13 +289,15 @@ def notes(result: Result) -> list[str]:
     rounds = max((each.rounds for each in result.outstations), default=0)
     lines = [
         "Integrity polls (classes 1, 2, 3 and 0) a second over TCP, a C master, g30v1, every answer checked; "
-        f"{PINS[result.pin].replace('bridge', 'outstation').replace(' and RTU', '')}; medians of the quietest "
-        f"third of {rounds} interleaved rounds. Trust ratios, not rates.",
-        "one changes, all change: values change before each poll, without events; changing them is not timed.",
+        f"{_PINS[result.pin]}; medians of the quietest third of {rounds} interleaved rounds. Trust ratios, "
+        "not rates.",
+        "one changes, all change: before each poll, without events; changing them is not timed.",
     ]
-    for each in result.outstations:
-        if each.status != "measured":
-            lines.append(f"{each.label}: {each.status}: {each.reason}")
+    lines += [
+        f"{each.label}: {each.status}: {each.reason}"
+        for each in result.outstations
+        if each.status != "measured"
+    ]
     versions = sorted({each.version for each in result.outstations} - {""})
     named = [*(f"{name} {value}" for name, value in result.machine.items()), *versions]
     return [*lines, f"{', '.join(named)}; {result.took_s:.0f} s."]

@@ -90,7 +90,9 @@ async def test_a_peer_that_waits_stays(serve: Serve, connect: Connect) -> None:
     assert await _ends(server) == [SessionEnd.PEER_CLOSED]
 
 
-async def test_the_look_ends_with_the_session_and_with_the_hold(serve: Serve, connect: Connect) -> None:
+async def test_the_look_ends_with_the_session_and_with_the_hold(
+    serve: Serve, connect: Connect, caplog: pytest.LogCaptureFixture
+) -> None:
     server, session, _master = await _held(serve, connect)
     looks = 0
     end_of = tcp_session._end_of
@@ -112,6 +114,7 @@ async def test_the_look_ends_with_the_session_and_with_the_hold(serve: Serve, co
         await asyncio.sleep(0.1)
         assert looks == seen
     assert list(server.session_ends) == [SessionEnd.PRE_EMPTED]
+    assert not caplog.records, "a look at what is gone"
 
 
 @pytest.mark.parametrize(

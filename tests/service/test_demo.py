@@ -66,6 +66,26 @@ def test_the_octets_of_its_introduction_get_an_answer() -> None:
             assert master.read_frame() == link_status(1024).octets
 
 
+@pytest.mark.peer
+def test_a_real_master_polls_and_operates_the_rtu_that_is_left_to_it() -> None:
+    from tests.support.opendnp3 import Opendnp3, Point, o
+
+    with Program("demo", "--plain", *LISTEN) as program:
+        port = _port(program)
+        with Opendnp3() as peer:
+            master = peer.master(peer.connect(port)[0], 1024, keeps_unsolicited=True)
+            master.wait_until_started()
+            assert master.poll() == "SUCCESS"
+            values = master.soe.values
+            assert 225 <= values[Point("Analog", 0)] <= 235
+            assert values[Point("Binary", 0)] is True
+            trip = o.ControlRelayOutputBlock(
+                o.OperationType.PULSE_ON, o.TripCloseCode.TRIP, False, 1, 100, 100
+            )
+            assert master.select_and_operate(trip, 0) == ["SUCCESS", "SUCCESS"]
+            until(lambda: values[Point("Binary", 0)] is False, "the breaker reports that it is open")
+
+
 def test_its_own_master_polls_and_keeps_what_is_its_own() -> None:
     with Program("demo", "--plain", *LISTEN) as program:
         port = _port(program)

@@ -1,4 +1,4 @@
-"""What a hostile shell, disk, file or peer does to the program: one clear line, never a hang or a traceback."""
+"""What a hostile shell, disk, file or peer does to the program: one clear line, no hang, no traceback."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -62,7 +62,8 @@ def _bridge(folder: Path, *, listen: str = "127.0.0.1:0", service: str = "") -> 
     file.write_text(
         f'[service]\nstatus_socket = "{folder}/s"\ngpio = "mock"\n{service}\n'
         f'[server.main]\nlisten = "{listen}"\n[line.bay]\ndevice = "/dev/nonesuch"\nbaud = 9600\n'
-        '[[outstation]]\nname = "rtu"\nserver = "main"\nmasters = ["127.0.0.1"]\nline = "bay"\nlink_address = 10\n',
+        '[[outstation]]\nname = "rtu"\nserver = "main"\nmasters = ["127.0.0.1"]\n'
+        'line = "bay"\nlink_address = 10\n',
         encoding="utf-8",
     )
     return file
@@ -75,7 +76,7 @@ def _full_pipe() -> Iterator[tuple[int, int]]:
     os.set_blocking(writing, False)
     try:
         for size in (65536, 1):
-            with pytest.raises(BlockingIOError):
+            with suppress(BlockingIOError):
                 while True:
                     os.write(writing, bytes(size))
         os.set_blocking(writing, True)
@@ -144,7 +145,7 @@ def test_a_failed_start_whose_reason_nobody_reads_ends_too(folder: Path) -> None
 
 def test_lines_come_as_they_would_without_the_thread(root: logging.Logger) -> None:
     logs.set_up("info", "json", io.StringIO())
-    with os.fdopen(_logged(lambda: _log_one_of_each()), encoding="utf-8") as read:
+    with os.fdopen(_logged(_log_one_of_each), encoding="utf-8") as read:
         lines = [json.loads(line) for line in read]
     assert [(line["event"], line.get("where"), line.get("error")) for line in lines] == [
         ("event", {"a": 1}, None),
@@ -219,16 +220,16 @@ def test_a_stuck_reader_costs_the_end_a_third_of_a_second(root: logging.Logger) 
         assert time.monotonic() - begun_s < 1
         note("nobody waits for this either")
         # Let the thread go before its pipe is gone.
+        writers = [thread for thread in threading.enumerate() if "_monitor" in thread.name]
+        assert writers
         os.set_blocking(reading, False)
-        until(lambda: not _is_thread_left(reading), "the thread is through")
 
+        def are_through() -> bool:
+            with suppress(BlockingIOError):
+                os.read(reading, 1 << 20)
+            return not any(thread.is_alive() for thread in writers)
 
-def _is_thread_left(reading: int) -> bool:
-    try:
-        os.read(reading, 1 << 20)
-    except BlockingIOError:
-        return False
-    return True
+        until(are_through, "the thread that was stuck is through")
 
 
 def test_of_one_event_fifty_lines_a_second_pass() -> None:
@@ -378,8 +379,9 @@ def test_nohup_keeps_it_running(folder: Path) -> None:
     with _started(["run", "-c", str(_bridge(folder))], stderr=subprocess.DEVNULL, preexec=ignore) as process:
         until(lambda: _answers(folder / "s"), "the bridge answers")
         process.send_signal(signal.SIGHUP)
-        assert until(lambda: _answers(folder / "s"), "it answers still")
-        assert process.poll() is None
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(1)
+        assert _answers(folder / "s")
         process.terminate()
         assert process.wait(PATIENCE_S) == 0
 
@@ -472,12 +474,13 @@ LONG = "x" * 3000
         f"[server.{LONG}]\n{LONG} = 1",
         f'[server."{LONG} {LONG}"]\nlisten = "0.0.0.0:1"',
         f'[server.main]\nlisten = "{LONG}"',
-        f'[[outstation]]\nname = "{LONG}"\nserver = "{LONG}"\nline = "{LONG}"\nled = "{LONG}"\nmasters = ["{LONG}"]',
+        f'[[outstation]]\nname = "{LONG}"\nserver = "{LONG}"\nline = "{LONG}"\nled = "{LONG}"\n'
+        f'masters = ["{LONG}"]',
         f'[[outstation]]\nname = "{LONG}"\n[[outstation]]\nname = "{LONG}"',
         f'[line.a]\ndevice = "/{LONG}"\n[line.b]\ndevice = "/{LONG}"',
         f"a = {LONG}",
         f"[{LONG}]\n[{LONG}]",
-        "".join(f"[line.l{number}]\n" for number in range(50)) + '[[outstation]]\nline = "z"',
+        "".join(f"[line.l{number}]\n" for number in range(500)) + '[[outstation]]\nline = "z"',
     ],
 )
 def test_a_message_stays_readable_however_long_the_names(text: str) -> None:
@@ -683,16 +686,10 @@ async def test_a_client_that_does_not_read_its_status_is_dropped(
         client.setblocking(False)
         await asyncio.sleep(1)
         received = 0
-        with pytest.raises(ConnectionResetError) if False else _nothing():
-            while part := await asyncio.get_running_loop().sock_recv(client, 1 << 20):
-                received += len(part)
-    assert received < 10_000_000
+        while part := await asyncio.get_running_loop().sock_recv(client, 1 << 20):
+            received += len(part)
+    assert 0 < received < 10_000_000
     server.close()
-
-
-@contextmanager
-def _nothing() -> Iterator[None]:
-    yield
 
 
 # demo

@@ -51,9 +51,13 @@ class Operated:
 
 @dataclass(eq=False)
 class Device(OutstationApplication, ControlHandler, OutstationInformation):
-    """A device with outputs that do what they are told. An index from `outputs` on is out of range."""
+    """A device with outputs that do what they are told. An index from `outputs` on is out of range.
+
+    Without `has_feedback` the points of the outputs stay as they are.
+    """
 
     outputs: int = 10
+    has_feedback: bool = True
     database: Database = field(default_factory=Database)
     needs_time: bool = False
     times_ms: list[int] = field(default_factory=list)
@@ -88,9 +92,7 @@ class Device(OutstationApplication, ControlHandler, OutstationInformation):
         self.restarts.append("warm")
         return WARM_RESTART
 
-    def freeze(
-        self, kind: PointKind, start: int | None, stop: int | None, freeze_type: FreezeType
-    ) -> bool:
+    def freeze(self, kind: PointKind, start: int | None, stop: int | None, freeze_type: FreezeType) -> bool:
         self.frozen.append((kind, freeze_type))
         return True
 
@@ -108,12 +110,12 @@ class Device(OutstationApplication, ControlHandler, OutstationInformation):
         self.selected.append(index)
         return CommandStatus.SUCCESS if index < self.outputs else CommandStatus.OUT_OF_RANGE
 
-    def operate(
-        self, command: Crob | AnalogOutputCommand, index: int, function: Function
-    ) -> CommandStatus:
+    def operate(self, command: Crob | AnalogOutputCommand, index: int, function: Function) -> CommandStatus:
         if index >= self.outputs:
             return CommandStatus.OUT_OF_RANGE
         self.operated.append(Operated(function, index, command))
+        if not self.has_feedback:
+            return CommandStatus.SUCCESS
         if isinstance(command, AnalogOutputCommand):
             self.database.update(PointKind.ANALOG_OUTPUT, index, Measurement(command.value))
         elif (state := _state_after(command)) is not None:
@@ -207,11 +209,11 @@ class LocalOutstation(LoopThread):
         *,
         attributes: AttributeStore | None = None,
         device: str | None = None,
-        outputs: int = 10,
+        has_feedback: bool = True,
     ) -> None:
         super().__init__()
         self.database = database or Database()
-        self.device = Device(outputs, self.database)
+        self.device = Device(has_feedback=has_feedback, database=self.database)
         self.listener = Listener()
         self.server: TcpServer | None = None
         self.serial: SerialOutstations | None = None
@@ -266,7 +268,8 @@ class LocalOutstation(LoopThread):
             attributes=self._attributes,
         )
         if self._path is not None:
-            self.serial = SerialOutstations(SerialSettings(self._path, 115200), frame_timeout_s=PATIENCE_S)
+            settings = SerialSettings(device=self._path, baud=115200)
+            self.serial = SerialOutstations(settings, frame_timeout_s=PATIENCE_S)
             self.serial.add(outstation)
             self.serial.start()
             return

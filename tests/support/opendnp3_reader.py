@@ -86,9 +86,7 @@ class Reader(Soe):
                 self.times_ms.append(indexed.value)
                 continue
             reading, quality = _reading(group, variation, indexed.index, indexed.value, info)
-            self.heard.append(
-                Heard(reading, bool(info.isEventVariation), self._is_unsolicited, quality)
-            )
+            self.heard.append(Heard(reading, bool(info.isEventVariation), self._is_unsolicited, quality))
 
     def OnDeviceAttribute(self, info: Any, attribute_set: int, variation: int, value: Any) -> None:
         self.attributes.append(Attribute(attribute_set, variation, _attribute_value(value)))
@@ -111,10 +109,15 @@ def _reading(group: int, variation: int, index: int, value: Any, info: Any) -> t
 
 
 def _attribute_value(value: Any) -> object:
-    kind = value.type.name
-    if kind == "VISIBLE_STRING":
-        return value.stringValue
-    return value.unsignedValue if "UNSIGNED" in kind else (kind, bytes(value.rawValue))
+    match value.type.name:
+        case "VISIBLE_STRING":
+            return value.stringValue
+        case "UNSIGNED_INT":
+            return value.unsignedValue
+        case "DNP3_TIME":
+            time = value.timeValue
+            return getattr(time, "value", time)
+    return bytes(value.rawValue)
 
 
 class ReadingMaster(Master):
@@ -170,27 +173,33 @@ class ReadingMaster(Master):
         self._stack.Freeze(getattr(o.FreezeType, kind), list(headers))
         return self._finish(before, kind)
 
+    def _command(self, operate: Any, command: Any, index: int) -> list[str]:
+        before = self._done()
+        result = super()._command(operate, command, index)
+        self._finish(before, "a command")
+        return result
+
     def restart(self, kind: str) -> tuple[str, int]:
         """Restart the outstation, COLD or WARM; return the end and the milliseconds that it takes."""
+        before = self._done()
         results: list[tuple[str, int]] = []
         self._stack.Restart(
             getattr(o.RestartType, kind),
             lambda result: results.append((result.summary.name, _milliseconds(result.restartTime))),
         )
-        until(lambda: results, f"a {kind} restart is answered")
-        self._polls = self._done()
+        self._finish(before, f"a {kind} restart")
         return results[0]
 
     def write_deadbands(self, deadbands: dict[int, float]) -> str:
         """Write deadbands of analog inputs."""
+        before = self._done()
         results: list[str] = []
         values = [
             o.IndexedAnalogInputDeadband(o.AnalogInputDeadband(deadband), index)
             for index, deadband in deadbands.items()
         ]
         self._stack.WriteDeadBands(values, lambda result: results.append(result.summary.name))
-        until(lambda: results, "deadbands are written")
-        self._polls = self._done()
+        self._finish(before, "deadbands are written")
         return results[0]
 
     def write_schedule(self, index: int, time_ms: int, interval: int) -> str:
