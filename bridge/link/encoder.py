@@ -1,8 +1,8 @@
 """User data to the octets of frames, for a station that says the same again and again.
 
 The answers of an outstation differ from poll to poll in the first octets of each frame (sequence numbers,
-indications), and where values changed. So the blocks after a frame's first are remembered as they were encoded,
-by what is in them: a frame that was said before costs one CRC instead of seventeen.
+indications), and where values changed. So the blocks after a frame's first are remembered as they were
+encoded, by what is in them: a frame that was said before costs one CRC instead of seventeen.
 """
 
 from __future__ import annotations

@@ -266,10 +266,7 @@ class Fuzz:
             return chance.randbytes(chance.randint(1, 600))
         if kind < 0.06:
             return b"\x05\x64" * chance.randint(1, 40)
-        if kind < 0.1:
-            octets = chance.choice(_CAPTURED)
-        else:
-            octets = self.frames()
+        octets = chance.choice(_CAPTURED) if kind < 0.1 else self.frames()
         if chance.random() < 0.2:
             damaged = bytearray(octets)
             for _ in range(chance.randint(1, 3)):
@@ -351,7 +348,9 @@ class Fuzz:
         kind = self.chance.choice(_KINDS).kind
         value_of = _VALUES.get(kind, lambda chance: chance.choice((1, 2.5, -1e300, float("nan"))))
         index = self.chance.choice((0, 1, 2, 7, 300))
-        measurement = Measurement(value_of(self.chance), 1, 1_700_000_000_000 + self.chance.randrange(100_000))
+        measurement = Measurement(
+            value_of(self.chance), 1, 1_700_000_000_000 + self.chance.randrange(100_000)
+        )
         self.database.update(kind, index, measurement)
         self.take(self.stack.database_changed(self.now))
 
@@ -360,7 +359,9 @@ class Fuzz:
         if self.chance.random() < 0.1:
             self.take(self.stack.resume(self.now, error=OSError("late")))
         else:
-            self.take(self.stack.resume(self.now, self.chance.choice((True, False, None, 0, RestartDelay(1)))))
+            self.take(
+                self.stack.resume(self.now, self.chance.choice((True, False, None, 0, RestartDelay(1))))
+            )
 
     # What must hold
 

@@ -1,4 +1,4 @@
-"""An outstation of ours in a thread with a loop of its own, for peers that live in the test's thread or in C++.
+"""An outstation of ours in a thread with a loop of its own, for peers in the test's thread or in C++.
 
 `Device` is the application behind it: it notes what it is asked and told, and feeds its outputs back.
 """

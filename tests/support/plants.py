@@ -226,7 +226,7 @@ def all_as_read(group: int, variation: int, measurements: Mapping[int, Measureme
 
 
 def as_configured(indices: range = range(POINTS)) -> Iterator[Reading]:
-    """Yield what an integrity poll must bring of the plant, octet strings left out: they are not of class 0."""
+    """Yield what an integrity poll must bring of the plant. Octet strings are not of class 0."""
     for kind, group in STATIC_FORMS:
         for index in indices:
             config = config_of(kind, index)

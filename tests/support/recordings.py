@@ -3,8 +3,8 @@
 The dissector tells repeated transport sequences from retransmissions by their number alone. So the frames are
 dealt out to short TCP connections, a packet each, cut where no fragment is under way; and all in one file.
 
-`GAPS` is what Wireshark 4.0 cannot dissect, and why that is not our fault. It excuses a complaint only about a
-fragment that begins with objects of this very kind, and only in these words.
+`GAPS` is what Wireshark 4.0 cannot dissect, and why that is not our fault. It excuses a complaint only about
+a fragment that begins with objects of this very kind, and only in these words.
 """
 
 from __future__ import annotations
@@ -32,7 +32,10 @@ _FIR, _FIN = 0x40, 0x80
 _UNKNOWN = "Unknown Object\\Variation"
 _UNKNOWN_ATTRIBUTE = "Unknown Group 0 Variation"
 _LOST_THE_THREAD = frozenset(
-    {"malformed", "Malformed Packet (Exception occurred)", _UNKNOWN, _UNKNOWN_ATTRIBUTE}
+    {
+        *("malformed", "Malformed Packet (Exception occurred)", "Negative number of items"),
+        *(_UNKNOWN, _UNKNOWN_ATTRIBUTE),
+    }
 )
 """What follows from a wrong length: the rest of the object is taken for a header of anything."""
 
