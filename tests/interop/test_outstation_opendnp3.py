@@ -56,7 +56,7 @@ CLASSES = (EventClass.CLASS_1, EventClass.CLASS_2, EventClass.CLASS_3)
 STATIC = [(kind, group, v) for (kind, group), forms in STATIC_FORMS.items() for v in forms]
 EVENTS = [(kind, group, v) for (kind, group), forms in EVENT_FORMS.items() for v in forms]
 QUIET = UnsolicitedConfig(is_supported=True, confirm_timeout_s=PATIENCE_S)
-LEAST_FRAMES = 1500
+LEAST_FRAMES = 2200
 NO_RESPONSE_S = 2.0
 
 
@@ -652,7 +652,9 @@ def test_the_time_is_set(recordings: Recordings, procedure: str) -> None:
     with serving(recordings, procedure, needs_time=True, time_sync=procedure) as bench:
         until(lambda: bench.out.device.times_ms, "the time is written")
         (time_ms,) = bench.out.device.times_ms
-        assert before_ms - 1 <= time_ms <= time.time_ns() // 1_000_000 + 1
+        now_ms = time.time_ns() // 1_000_000
+        # A measured delay may be wrong by what the measurement took.
+        assert before_ms - 1 <= time_ms <= now_ms + (now_ms - before_ms) + 1
         functions = {"LAN": Function.RECORD_CURRENT_TIME, "NonLAN": Function.DELAY_MEASURE}
         assert functions[procedure] in bench.out.device.requests
         assert bench.master.poll(ALL_CLASSES) == "SUCCESS"

@@ -201,7 +201,9 @@ async def test_the_time_is_set(recordings: Recordings, procedure: str) -> None:
             synchronized = await master.synchronize_time(procedure)
             assert [outcome(each) for each in synchronized.exchanges] == [COMPLETE, COMPLETE]
             (time_ms,) = out.device.times_ms
-            assert before_ms - 1 <= time_ms <= time.time_ns() // 1_000_000 + 1
+            now_ms = time.time_ns() // 1_000_000
+            # A measured delay may be wrong by what the measurement took.
+            assert before_ms - 1 <= time_ms <= now_ms + (now_ms - before_ms) + 1
 
 
 async def test_freezes_restarts_and_a_link_of_other_requests(recordings: Recordings) -> None:

@@ -263,7 +263,7 @@ class Fuzz:
         chance = self.chance
         kind = chance.random()
         if kind < 0.03:
-            return chance.randbytes(chance.randint(1, 600))
+            return chance.randbytes(chance.randint(1, 300))
         if kind < 0.06:
             return b"\x05\x64" * chance.randint(1, 40)
         octets = chance.choice(_CAPTURED) if kind < 0.1 else self.frames()
@@ -310,7 +310,7 @@ class Fuzz:
                 case 2:
                     octets += chance.choice(_REQUESTS)[2:]
                 case 3:
-                    octets += octets[2:] * chance.choice((1, 1, 1, 1, 1, 2, 3, 100))
+                    octets += octets[2:] * (100 if chance.random() < 0.03 else chance.randint(1, 3))
                     del octets[LONGEST_REQUEST:]
                 case _ if at < len(octets):
                     octets[at] = chance.choice((0, 1, 6, 7, 0x17, 0x28, 0xFF, chance.randrange(256)))

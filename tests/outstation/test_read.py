@@ -23,6 +23,7 @@ from bridge.outstation.points import (
     EventClass,
     OctetString,
 )
+from bridge.outstation.values import EventDetection
 from tests.outstation.harness import EPOCH_MS, Harness
 
 BI, AI, CT, OS = (
@@ -227,8 +228,10 @@ def test_integrity_poll() -> None:
     o = with_events()
     o.talk(f"""
         > c3 01 3c 02 06 3c 03 06 3c 04 06 3c 01 06
-        < e3 81 00 00 02 02 17 02 {BI2} {BI0} 20 03 17 01 {AI1} 02 02 17 02 {BI1} {BI0_AGAIN} \
-            01 02 00 00 02 01 01 81  01 02 00 05 05 04 {G20} 1e 01 00 01 01 01 64 00 00 00  1e 02 00 02 02 01 02 00
+        < e3 81 00 00 \
+            02 02 17 02 {BI2} {BI0} 20 03 17 01 {AI1} 02 02 17 02 {BI1} {BI0_AGAIN} \
+            01 02 00 00 02 01 01 81  01 02 00 05 05 04 {G20} \
+            1e 01 00 01 01 01 64 00 00 00  1e 02 00 02 02 01 02 00
     """)
 
 
@@ -554,7 +557,7 @@ def random_change(chance: random.Random, like: Harness) -> object:
     kind = chance.choice(list(makers))
     if not like.database.has(kind, index):
         return lambda o: o.add(index, makers[kind](), b"new" if kind is OS else value)
-    match chance.randrange(6):
+    match chance.randrange(8):
         case 0:
             return lambda o: o.database.remove(kind, index)
         case 1 if kind is AI:
@@ -563,9 +566,32 @@ def random_change(chance: random.Random, like: Harness) -> object:
             return lambda o: o.database.set_flags(kind, index, 1 + 4 * (value % 2))
         case 3:
             return lambda o: o.database.assign_class(kind, [index], EventClass(value))
+        case 4:
+            # An event, and no change of what a read of static data tells.
+            same = like.database.get(kind, index)
+            return lambda o: o.database.update(kind, index, same, detect=EventDetection.FORCE)
         case _:
             new = bytes((value,)) * (1 + index) if kind is OS else value
             return lambda o: o.update(kind, index, new)
+
+
+def test_a_kept_answer_does_not_hide_an_event() -> None:
+    o = outstation()
+    o.add(5, BinaryOutput(command_class=C1))
+    o.talk(f"""
+        > c0 01 3c 02 06 22 02 00 01 01
+        < c0 81 00 00 22 02 00 01 01 02 00 00 00
+        > c1 05 0c 01 17 01 05 03 01 00 00 00 00 00 00 00 00 00
+        < c1 81 02 00 0c 01 17 01 05 03 01 00 00 00 00 00 00 00 00 00
+        > c2 01 3c 02 06 22 02 00 01 01
+        < e2 81 00 00 0d 02 17 01 05 80 {T} 22 02 00 01 01 02 00 00 00
+        +5                                       # no confirm: it waits again
+        > c3 01 3c 02 06 22 02 00 01 01
+        < e3 81 00 00 0d 02 17 01 05 80 {T} 22 02 00 01 01 02 00 00 00
+        > c3 00
+        > c4 01 3c 02 06 22 02 00 01 01
+        < c4 81 00 00 22 02 00 01 01 02 00 00 00
+    """)
 
 
 def test_what_is_kept_is_bounded() -> None:

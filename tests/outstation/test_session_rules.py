@@ -284,6 +284,16 @@ def test_select_operate() -> None:
     assert o.user.calls == ["select crob 03 1x 100/100 5", "operate crob 03 1x 100/100 5 OPERATE"]
 
 
+def test_the_sequence_of_select_and_operate_wraps() -> None:
+    o = outstation()
+    o.talk(f"""
+        > cf 03 {CROB} 00
+        < cf 81 00 00 {CROB} 00
+        > c0 04 {CROB} 00
+        < c0 81 00 00 {CROB} 00
+    """)
+
+
 def test_repeats_of_select_and_operate() -> None:
     o = outstation()
     o.talk(f"""
