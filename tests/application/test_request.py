@@ -37,7 +37,7 @@ HEADERS: dict[str, list[str]] = {
     "freeze": ["g20v0 06"],
     "freeze-nr": ["g20v0 06"],
     "freeze-clear-range": ["g20v0 00 1= 2= 3="],
-    "freeze-clear-nr": ["g30v0 06"],
+    "freeze-clear-nr": ["g20v0 06"],
     "freeze-at-time": ["g50v2 07 None=00f5d2bd8b0160ea0000", "g20v0 06"],
     "freeze-at-time-nr": ["g50v2 07 None=00f5d2bd8b0160ea0000", "g20v0 06"],
     "cold-restart": [],

@@ -87,6 +87,7 @@ def serving(
     config: OutstationConfig | None = None,
     attributes: AttributeStore | None = None,
     needs_time: bool = False,
+    is_master_right: bool = True,
     is_quiet: bool = True,
     **master_settings: Any,
 ) -> Iterator[Bench]:
@@ -95,7 +96,7 @@ def serving(
     with ExitStack() as stack:
         out = stack.enter_context(LocalOutstation(database or plant(), config, attributes=attributes))
         out.device.needs_time = needs_time
-        proxy = stack.enter_context(recordings.proxy(name, out.port))
+        proxy = stack.enter_context(recordings.proxy(name, out.port, is_master_right=is_master_right))
         peer = stack.enter_context(ReadingOpendnp3())
         channel, states = peer.connect(proxy.port)
         master = peer.reader(channel, OUTSTATION, **master_settings)
@@ -209,9 +210,14 @@ def test_what_does_not_exist_is_indicated_and_the_rest_sent(still: Bench) -> Non
     assert still.master.read_range(30, 1, POINTS - 2, POINTS + 5) == "SUCCESS"
     assert len(still.master.take_readings()) == 2
     assert still.iin == Iin.PARAMETER_ERROR
-    assert still.master.read([o.Header.AllObjects(200, 1), o.Header.Range8(1, 2, 0, 0)]) == "SUCCESS"
-    assert len(still.master.take_readings()) == 1
-    assert still.iin == Iin.OBJECT_UNKNOWN
+
+
+def test_what_nobody_knows_is_indicated_and_the_rest_sent(recordings: Recordings) -> None:
+    # What the master asks for is not in the dissector either.
+    with serving(recordings, "unknown object", is_master_right=False) as bench:
+        assert bench.master.read([o.Header.AllObjects(200, 1), o.Header.Range8(1, 2, 0, 0)]) == "SUCCESS"
+        assert len(bench.master.take_readings()) == 1
+        assert bench.iin == Iin.OBJECT_UNKNOWN
 
 
 def test_the_time_is_read(still: Bench) -> None:

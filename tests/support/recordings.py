@@ -71,6 +71,12 @@ _ATTRIBUTE_TYPE = Gap(
 )
 
 GAPS: dict[str, Gap] = {
+    "g4v3": Gap(
+        _LOST_THE_THREAD - {_UNKNOWN_ATTRIBUTE},
+        "packet-dnp.c knows its name and not its layout, and gets away with a single object; "
+        "it says the same of opendnp3's outstation",
+    ),
+    "g31v0": _unknown("it is asked for by opendnp3's master"),
     **{f"g31v{variation}": _unknown(_READ_BY_OPENDNP3) for variation in range(1, 7)},
     **{f"g33v{variation}": _unknown(_READ_BY_OPENDNP3) for variation in range(1, 5)},
     "g43v1": _UNADVANCED,
@@ -90,7 +96,7 @@ GAPS: dict[str, Gap] = {
 }
 
 
-_WITH_COMMON_TIME = frozenset({"g51v1", "g2v3", "g4v3"})
+_WITH_COMMON_TIME = frozenset({"g51v1", "g2v3"})
 
 
 class Spoken(NamedTuple):
@@ -207,7 +213,7 @@ def _objects_of(pcap: Path) -> dict[int, list[str]]:
 
 
 def _is_excused(problems: Iterable[str], objects: list[str]) -> bool:
-    # An unsynchronized common time may stand between events with relative times.
+    # A synchronized common time stands before relative times, an unsynchronized one may follow them.
     gaps = [GAPS.get(each) for each in dropwhile(_WITH_COMMON_TIME.__contains__, objects)]
     excused = frozenset[str]()
     if gaps and gaps[0] is not None:
