@@ -355,42 +355,6 @@ VARIATIONS: Mapping[tuple[int, int], Variation] = MappingProxyType(
 )
 """Every row by group and variation, each string length and attribute number included."""
 
-_WITH_FLAGS = {
-    row: candidate
-    for row in ROWS
-    if row.role is Role.STATIC and not row.has_flags
-    for candidate in ROWS
-    if candidate.group == row.group
-    and candidate.fields == (FLAGS, *(each for each in row.fields if not row.is_packed))
-}
-
-_DEFAULTS = {
-    Role.STATIC: (
-        (1, 2),
-        (3, 2),
-        (10, 2),
-        (20, 1),
-        (21, 1),
-        (30, 1),
-        (31, 1),
-        (40, 1),
-    ),
-    Role.EVENT: (
-        (2, 2),
-        (4, 2),
-        (11, 2),
-        (22, 5),
-        (23, 5),
-        (32, 3),
-        (33, 3),
-        (42, 3),
-    ),
-    Role.COMMAND_EVENT: ((13, 2), (43, 3)),
-    Role.DEADBAND: ((34, 2),),
-}
-_DEFAULT_OF = {
-    (role, VARIATIONS[key].kind): VARIATIONS[key] for role, keys in _DEFAULTS.items() for key in keys
-}
 _GROUP_OF = {(row.group_role, row.kind): row.group for row in _POINTS}
 
 
@@ -414,27 +378,6 @@ def event_group(kind: PointKind) -> int:
     return _GROUP_OF[Role.EVENT, kind]
 
 
-def command_group(kind: PointKind) -> int | None:
-    """Return the group that operates points of a kind: 12, 41 or None."""
-    return _GROUP_OF.get((Role.COMMAND, kind))
-
-
 def command_event_group(kind: PointKind) -> int | None:
     """Return the group that reports commands to points of a kind: 13, 43 or None."""
     return _GROUP_OF.get((Role.COMMAND_EVENT, kind))
-
-
-def default_variation(role: Role, kind: PointKind) -> Variation | None:
-    """Return what variation 0 is answered with unless the point says otherwise.
-
-    None where there is no such object, and for octet strings: their length is the variation.
-    """
-    return _DEFAULT_OF.get((role, kind))
-
-
-def with_flags_variation(row: Variation) -> Variation | None:
-    """Return the row that stands in for one without flags when a point's flags are not plain ONLINE.
-
-    None for a row that has flags or has no such counterpart (IEEE 1815 annex A, g1v1 and others).
-    """
-    return _WITH_FLAGS.get(row)

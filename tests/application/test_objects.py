@@ -12,13 +12,10 @@ from bridge.application.objects import (
     ROWS,
     VARIATIONS,
     command_event_group,
-    command_group,
-    default_variation,
     event_group,
     lookup,
     static_group,
     variations_of,
-    with_flags_variation,
 )
 from bridge.application.request import Request, parse_request
 from bridge.application.variation import Role, Variation
@@ -129,49 +126,22 @@ def test_variation_0_is_any() -> None:
 
 
 @pytest.mark.parametrize("kind", PointKind)
-def test_each_kind_has_its_groups_and_defaults(kind: PointKind) -> None:
+def test_each_kind_has_its_groups(kind: PointKind) -> None:
     static, event = static_group(kind), event_group(kind)
     assert {row.kind for row in variations_of(static) + variations_of(event)} == {kind}
     if kind is PointKind.OCTET_STRING:
         assert (static, event) == (110, 111)
-        assert default_variation(Role.STATIC, kind) is None
-        return
-    for role, group in ((Role.STATIC, static), (Role.EVENT, event)):
-        default = default_variation(role, kind)
-        assert default is not None
-        assert (default.group, default.role, default.has_flags) == (group, role, True)
 
 
 def test_groups_of_commands() -> None:
-    assert command_group(PointKind.BINARY_OUTPUT) == 12
-    assert command_group(PointKind.ANALOG_OUTPUT) == 41
     assert command_event_group(PointKind.BINARY_OUTPUT) == 13
     assert command_event_group(PointKind.ANALOG_OUTPUT) == 43
-    assert command_group(PointKind.COUNTER) is None
+    assert command_event_group(PointKind.COUNTER) is None
 
 
 def test_variations_of_a_group_are_in_order() -> None:
     assert [row.variation for row in variations_of(21)] == [0, 1, 2, 5, 6, 9, 10]
     assert variations_of(99) == ()
-
-
-def test_rows_without_flags_know_who_stands_in() -> None:
-    stand_ins = {
-        row.label: stand_in.label for row in ROWS if (stand_in := with_flags_variation(row)) is not None
-    }
-    assert stand_ins == {
-        "g1v1": "g1v2",
-        "g3v1": "g3v2",
-        "g10v1": "g10v2",
-        "g20v5": "g20v1",
-        "g20v6": "g20v2",
-        "g21v9": "g21v1",
-        "g21v10": "g21v2",
-        "g30v3": "g30v1",
-        "g30v4": "g30v2",
-        "g31v5": "g31v1",
-        "g31v6": "g31v2",
-    }
 
 
 def test_properties_follow_from_the_fields() -> None:

@@ -434,7 +434,7 @@ def test_the_dissector_cannot_read_opendnp3s_octets_either(tmp_path: Path) -> No
         builder.Update(o.Binary(True, o.Flags(1), unsynchronized), 1, o.EventMode.Force)
         for index in range(3):
             double_bit = o.DoubleBitBinary(o.DoubleBit.DETERMINED_ON)
-            double_bit.flags = o.Flags(1)
+            double_bit.flags = o.Flags(0x81)  # the binding leaves the state bits to its user
             double_bit.time = o.DNPTime(EPOCH_MS + index, o.TimestampQuality.SYNCHRONIZED)
             builder.Update(double_bit, index, o.EventMode.Force)
         pair.peer._stack.Apply(builder.Build())
