@@ -40,8 +40,8 @@ from bridge.outstation.handlers import (
     RestartDelay,
 )
 from bridge.outstation.points import CommandKind, PointConfig
-from bridge.outstation.session import State
 from bridge.outstation.stack import Await, LinkDead, Octets, OutstationStack, Step
+from bridge.outstation.states import State
 from bridge.outstation.stimulus import Stimulus
 from bridge.transport.reassembler import Reassembler
 from bridge.transport.segmenter import segments

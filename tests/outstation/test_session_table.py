@@ -11,7 +11,8 @@ import pytest
 from bridge.application.measurement import PointKind
 from bridge.outstation.config import UnsolicitedConfig
 from bridge.outstation.points import BinaryInput, EventClass
-from bridge.outstation.session import _ACTIONS, TABLE, Action, State
+from bridge.outstation.session import _ACTIONS
+from bridge.outstation.states import TABLE, Action, State
 from bridge.outstation.stimulus import Stimulus
 from tests.outstation.harness import Harness, Later, watched_cells
 
