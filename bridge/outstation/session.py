@@ -1,6 +1,6 @@
 """One outstation's conversation with its master: what is answered, what is waited for, what is sent unasked.
 
-Rules (IEEE 1815 clauses 4.2, 4.3, 5.1.1; each cell of TABLE is one decision):
+Rules (IEEE 1815 clauses 4.2, 4.3, 5.1.1; each cell of `states.TABLE` is one decision):
   1. A response that carries events, or that another fragment follows, asks for a confirm. Its events are
      removed by exactly that confirm; a timeout or a new request puts them back in their old order.
   2. A request that comes again, octet for octet, is not executed again: its answer is sent again.
