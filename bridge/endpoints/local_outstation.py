@@ -32,7 +32,7 @@ def system_utc_ms() -> int:
 
 
 class Outstation:
-    """A DNP3 outstation (IEEE 1815, subset level 4), to be served over TCP or a serial line.
+    """A DNP3 outstation (IEEE 1815: subset level 3, the objects of level 4), for TCP and serial lines.
 
     Everything about it is done in the event loop that runs it. `database` may be filled before and updated at
     any time; new events are reported by themselves where the master has enabled that.

@@ -223,16 +223,7 @@ class TcpServer:
             return
         destinations = route(frame, group.members)
         if isinstance(destinations, Drop):
-            session.drops[destinations] += 1
-            self.drops[destinations] += 1
-            note(
-                "frame dropped",
-                level=logging.DEBUG,
-                peer=session.peer,
-                reason=destinations.value,
-                destination=frame.destination,
-                source=frame.source,
-            )
+            self._count_drop(session, frame, destinations)
             return
         for outstation in destinations:
             outstation.receive(session, frame, now)
@@ -255,6 +246,20 @@ class TcpServer:
         for member in group.members.values():
             member.session_ended(session)
         self._tell(group, ConnectionState.DISCONNECTED, session.peer)
+
+    def _count_drop(self, session: TcpSession, frame: Frame, reason: Drop) -> None:
+        """Count it; the first of each reason is for the operator to see: a wrong address, often."""
+        is_first = not session.drops[reason]
+        session.drops[reason] += 1
+        self.drops[reason] += 1
+        note(
+            "frame dropped",
+            level=logging.WARNING if is_first else logging.DEBUG,
+            peer=session.peer,
+            reason=reason.value,
+            destination=frame.destination,
+            source=frame.source,
+        )
 
     def _tell(self, group: _Group, state: ConnectionState, peer: str) -> None:
         for outstation, listener in group.listeners:

@@ -106,7 +106,7 @@ class Outcome(StrEnum):
     """How an exchange ended."""
 
     ANSWERED = "answered"
-    UNANSWERED = "unanswered"
+    UNANSWERED = "no_answer_due"
     """Nothing was to be answered."""
     TIMED_OUT = "timed_out"
     SUPERSEDED = "superseded"

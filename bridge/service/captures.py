@@ -32,7 +32,7 @@ _FINE, _DOUBTFUL, _UNUSABLE = range(3)
 _EPOCH = datetime.fromtimestamp(0, UTC)
 
 _MARKS = ("<", ">")
-_SEPARATOR = re.compile(r"0[xX]|[:,-]")
+_SEPARATOR = re.compile(r"0[xX]|\\x|[:,-]")
 _HEX = re.compile(r"[0-9a-fA-F]*")
 _SHOWN = 60
 _LONGEST_OCTETS = 1 << 30

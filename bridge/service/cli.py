@@ -180,7 +180,10 @@ def _status(options: argparse.Namespace) -> int:
         text = json.dumps(snapshot, indent=2) if options.json else ""
     except (OSError, ValueError, RecursionError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        streams.complain(f"{path}: {reason}; is the bridge running, with this status socket?")
+        streams.complain(
+            f"{path}: {reason}; is the bridge running, with this status socket? "
+            "Name another by -c FILE or --socket PATH"
+        )
         return FAILED
     if options.json:
         print(text)

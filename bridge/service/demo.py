@@ -117,7 +117,7 @@ def _introduction(endpoint: Endpoint) -> str:
     request = Frame.build(
         Control.build(LinkFunction.REQUEST_LINK_STATUS, from_master=True), destination=1024, source=1
     )
-    octets = "".join(f"\\x{octet:02x}" for octet in request.octets)
+    octets = "".join(f"\\{octet:03o}" for octet in request.octets)
     return (
         f"A bridge listens on {endpoint}. A master at {_MASTER_HOST} polls two simulated RTUs through it.\n"
         f"Be the master of a third, address 1024, from another shell:\n"

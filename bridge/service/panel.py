@@ -62,7 +62,7 @@ def plain_lines(snapshot: Snapshot) -> list[str]:
 
 
 def _servers(snapshot: Snapshot) -> Table:
-    table = _table("server", "listens on", "mode", "masters", "sessions ended")
+    table = _table("server", "listens on", "mode", "masters", "sessions ended", "dropped frames")
     for server in snapshot["servers"]:
         table.add_row(
             server["name"],
@@ -70,6 +70,7 @@ def _servers(snapshot: Snapshot) -> Table:
             server["link_error_mode"],
             "\n".join(session["peer"] for session in server["sessions"]) or "none",
             _counts(server["session_ends"]),
+            _counts(server["drops"]),
         )
     return table
 

@@ -94,7 +94,7 @@ def _outstation(bridge: Bridge, config: OutstationConfig) -> dict[str, Any]:
         "frames_from_master": counters.frames_from_master,
         "frames_to_master": counters.frames_to_master,
         "exchanges": _counts(counters.outcomes),
-        "last_response_s": counters.last_response_s,
+        "last_response_s": None if counters.last_response_s is None else round(counters.last_response_s, 6),
         "is_answering": counters.is_answering,
         "drops": _counts(counters.drops),
     }

@@ -56,7 +56,7 @@ CLASSES = (EventClass.CLASS_1, EventClass.CLASS_2, EventClass.CLASS_3)
 STATIC = [(kind, group, v) for (kind, group), forms in STATIC_FORMS.items() for v in forms]
 EVENTS = [(kind, group, v) for (kind, group), forms in EVENT_FORMS.items() for v in forms]
 QUIET = UnsolicitedConfig(is_supported=True, confirm_timeout_s=PATIENCE_S)
-LEAST_FRAMES = 2200
+LEAST_FRAMES = 1500
 NO_RESPONSE_S = 2.0
 
 

@@ -114,13 +114,13 @@ class TestOneExchange:
         assert bench.rtu(f.response(2)) == ["deliver 12 to one", "answered 12"]
 
     def test_what_has_no_answer_frees_the_line(self, bench: Bench) -> None:
-        assert bench.master(f.request(1, f.DIRECT_OPERATE_NR)) == ["send 12", "unanswered 12"]
+        assert bench.master(f.request(1, f.DIRECT_OPERATE_NR)) == ["send 12", "no_answer_due 12"]
         assert bench.master(f.request(1, to=0xFFFF), address=RTU) == []
-        assert bench.at(1.0).deadline() == ["send 12", "unanswered 12"]
+        assert bench.at(1.0).deadline() == ["send 12", "no_answer_due 12"]
 
     def test_unanswered_request_of_several_segments(self, bench: Bench) -> None:
         bench.master(f.request(1, f.DIRECT_OPERATE_NR, transport=f.FIR))
-        assert bench.master(f.request(transport=f.FIN)) == ["send 12", "unanswered 12"]
+        assert bench.master(f.request(transport=f.FIN)) == ["send 12", "no_answer_due 12"]
 
     def test_link_confirmed_request(self, bench: Bench) -> None:
         bench.master(f.request(6, confirmed=True))
@@ -199,7 +199,7 @@ class TestUnsolicited:
             "deliver 13 to one",
             "answered 13",
             "send 12",
-            "unanswered 12",
+            "no_answer_due 12",
         ]
         assert bench.at(0.6).deadline() == ["send 12"]
 
@@ -223,7 +223,7 @@ class TestUnsolicited:
 
     def test_link_service_of_the_outstation(self, bench: Bench) -> None:
         assert bench.rtu(f.from_rtu(LinkFunction.RESET_LINK_STATES)) == ["deliver 12 to one"]
-        assert bench.master(f.from_master(LinkFunction.ACK)) == ["send 12", "unanswered 12"]
+        assert bench.master(f.from_master(LinkFunction.ACK)) == ["send 12", "no_answer_due 12"]
 
 
 class TestQueue:
@@ -313,7 +313,7 @@ class TestQueue:
         assert bench.turn.waiting_frames == 2
         deadline = bench.turn.next_deadline()
         assert deadline == pytest.approx(0.015)
-        assert bench.at(0.02).deadline() == ["send 12", "unanswered 12"]
+        assert bench.at(0.02).deadline() == ["send 12", "no_answer_due 12"]
         assert bench.turn.waiting_frames == 1
 
 

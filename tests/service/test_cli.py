@@ -123,7 +123,8 @@ def test_status_without_a_bridge_is_one_line(capsys: pytest.CaptureFixture[str])
     assert main(["status", "--socket", "/nonexistent/s"]) == 1
     assert capsys.readouterr() == (
         "",
-        "/nonexistent/s: No such file or directory; is the bridge running, with this status socket?\n",
+        "/nonexistent/s: No such file or directory; is the bridge running, with this status socket? "
+        "Name another by -c FILE or --socket PATH\n",
     )
 
 
@@ -135,7 +136,10 @@ def test_status_of_a_killed_bridge_is_one_line(capsys: pytest.CaptureFixture[str
         assert main(["status", "--socket", path]) == 1
     out, err = capsys.readouterr()
     assert out == ""
-    assert err == f"{path}: Connection refused; is the bridge running, with this status socket?\n"
+    assert err == (
+        f"{path}: Connection refused; is the bridge running, with this status socket? "
+        "Name another by -c FILE or --socket PATH\n"
+    )
 
 
 def test_status_of_something_else_is_one_line(

@@ -272,6 +272,7 @@ def test_its_status_can_be_asked_while_it_runs(folder: Path) -> None:
             assert program.wait() == 0
         status, out, err = run_to_the_end("status", "-c", str(file))
         assert (status, out) == (1, "")
-        assert (
-            err == f"{folder}/s: No such file or directory; is the bridge running, with this status socket?\n"
+        assert err == (
+            f"{folder}/s: No such file or directory; is the bridge running, with this status socket? "
+            "Name another by -c FILE or --socket PATH\n"
         )
