@@ -274,7 +274,9 @@ def _socket_address(endpoint: Endpoint) -> tuple[str | int, ...]:
     host = endpoint.host
     if isinstance(host, IPv6Address) and host.scope_id is not None:
         # The scope of a link-local address is an interface of this machine.
-        return str(host).partition("%")[0], endpoint.port, 0, socket.if_nametoindex(host.scope_id)
+        scope = host.scope_id
+        interface = int(scope) if scope.isdecimal() else socket.if_nametoindex(scope)
+        return str(host).partition("%")[0], endpoint.port, 0, interface
     return str(host), endpoint.port
 
 

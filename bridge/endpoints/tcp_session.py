@@ -43,7 +43,6 @@ class SessionEnd(StrEnum):
     NOT_WANTED = "not_wanted"
     """The peer matched no outstation's filter."""
     SERVER_CLOSED = "server_closed"
-    LINE_DOWN = "line_down"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

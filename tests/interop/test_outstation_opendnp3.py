@@ -359,9 +359,10 @@ def test_an_overflow_is_indicated_until_there_is_room(recordings: Recordings) ->
     database = plant(EventBufferSizes.all(5))
     with serving(recordings, "overflow", database) as bench:
         force(bench.out, PointKind.COUNTER, measurements_of(PointKind.COUNTER, 1))
-        # The master answers the overflow with an integrity poll of its own.
-        events = [each for each in bench.master.poll_events() if each.group == 22]
-        assert [each.index for each in events] == [5, 6, 7, 8, 9]
+        # The master answers the overflow with an integrity poll of its own. Once, on a busy machine, that
+        # brought them a second time, as it must wherever a READ comes before the confirm.
+        events = [each.index for each in bench.master.poll_events() if each.group == 22]
+        assert list(dict.fromkeys(events)) == [5, 6, 7, 8, 9]
         assert any(
             Iin(int.from_bytes(bytes(each), "little")) & Iin.EVENT_BUFFER_OVERFLOW
             for each in bench.master.indications

@@ -12,7 +12,7 @@ import pytest
 from rich.console import Console
 
 from bridge.service.panel import plain_lines, print_status, render
-from tests.support.program import Program
+from tests.support.program import PROGRAM_PATIENCE_S, Program
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.wire
@@ -167,7 +167,11 @@ def test_live_in_a_terminal(size: tuple[int, int]) -> None:
     listen = ("--listen", "127.0.0.1:0")
     with Program("demo", *listen, is_on_terminal=True, columns=columns, rows=rows) as program:
         names = ("pole-12", "pole-13", "yours-1024", "yours-no-port")
-        until(lambda: all(name in _screen(program.out) for name in names), "all outstations are shown")
+        until(
+            lambda: all(name in _screen(program.out) for name in names),
+            "all outstations are shown",
+            within_s=PROGRAM_PATIENCE_S,
+        )
         until(lambda: "127.0.0.2:" in _screen(program.out), "the demo's own master")
         until(lambda: "\x1b[1;32m●" in program.out, "a lit LED, green")
         before = program.out
@@ -180,7 +184,7 @@ def test_live_in_a_terminal(size: tuple[int, int]) -> None:
 
 def test_control_c_at_the_terminal_ends_it() -> None:
     with Program("demo", "--listen", "127.0.0.1:0", is_on_terminal=True) as program:
-        until(lambda: "pole-12" in _screen(program.out), "the panel")
+        until(lambda: "pole-12" in _screen(program.out), "the panel", within_s=PROGRAM_PATIENCE_S)
         program.type("\x03")
         assert program.wait() == 0
     assert "Traceback" not in program.out

@@ -22,6 +22,9 @@ from tests.support.waiting import PATIENCE_S, until
 ROOT = Path(__file__).parents[2]
 _MODULE = ("-m", "bridge")
 
+PROGRAM_PATIENCE_S = 30.0
+"""A program starts in a fifth of a second, and in five where six others want the same processor."""
+
 
 class Program:
     """One running command. Leaving the block kills it, should it still run.
@@ -118,7 +121,7 @@ class Program:
             assert self._process.poll() is None, f"ended with {self._process.returncode} before {text!r}"
             return ""
 
-        return until(printed, f"the program prints {text!r}")
+        return until(printed, f"the program prints {text!r}", within_s=PROGRAM_PATIENCE_S)
 
     def signal(self, number: signal.Signals) -> None:
         """Send it a signal."""
@@ -128,7 +131,7 @@ class Program:
         """Let somebody at its terminal type."""
         os.write(self._terminal, keys.encode())
 
-    def wait(self, within_s: float = PATIENCE_S) -> int:
+    def wait(self, within_s: float = PROGRAM_PATIENCE_S) -> int:
         """Wait for its end, and all that it printed, and return its exit status."""
         try:
             status = self._process.wait(within_s)
