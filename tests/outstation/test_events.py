@@ -4,7 +4,6 @@ import random
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from itertools import islice
-from time import perf_counter
 
 import pytest
 
@@ -228,9 +227,8 @@ def test_counts_are_what_the_master_has_not_confirmed() -> None:
 
 
 def test_100_000_events_cost_the_same_each() -> None:
-    # Measured: 0.3 s. Anything that walks the buffer for each event takes minutes.
+    # Measured: 0.3 s. Anything that walks the buffer for each event runs into the tests' deadline.
     buffer = EventBuffer(EventBufferSizes.all(50_000))
-    start = perf_counter()
     for value in range(100_000):
         put(buffer, value, cls=(C1, C2, C3)[value % 3])
     buffer.select()
@@ -239,7 +237,6 @@ def test_100_000_events_cost_the_same_each() -> None:
         buffer.written(sum(1 for _ in islice(buffer.selection(), 100)))
         confirmed += buffer.confirm()
     assert confirmed == 50_000
-    assert perf_counter() - start < 10
 
 
 # The most recent event of each point.

@@ -125,10 +125,8 @@ def test_a_log_that_nobody_reads_stops_neither_bridge_nor_exit(folder: Path, num
             with RawMaster("127.0.0.1", port) as master:
                 master.send(link_status_request(99).octets * 200)
         until(lambda: _dropped(folder) == 4000, "every frame was looked at")
-        begun_s = time.monotonic()
         process.send_signal(number)
         assert process.wait(PATIENCE_S) == 0
-        assert time.monotonic() - begun_s < 3
         assert not (folder / "s").exists()
 
 
@@ -192,10 +190,8 @@ def test_what_finds_no_room_is_dropped_and_counted(
     monkeypatch.setattr(log_queue, "_ENOUGH_ROOM_LINES", 50)
     logs.set_up("info", "json", io.StringIO())
     with _full_pipe() as (reading, writing), log_queue.in_background(writing):
-        begun_s = time.monotonic()
         for number in range(1000):
             note(f"event {number}")
-        assert time.monotonic() - begun_s < 1
         octets = bytearray()
 
         def report() -> bytes | None:
@@ -210,14 +206,12 @@ def test_what_finds_no_room_is_dropped_and_counted(
     assert len(kept) + dropped["count"] == 1000
 
 
-def test_a_stuck_reader_costs_the_end_a_third_of_a_second(root: logging.Logger) -> None:
+def test_a_stuck_reader_does_not_hold_up_the_end(root: logging.Logger) -> None:
     logs.set_up("info", "text", io.StringIO())
     with _full_pipe() as (reading, writing):
         with log_queue.in_background(writing):
             for number in range(5000):
                 note(f"event {number}")
-            begun_s = time.monotonic()
-        assert time.monotonic() - begun_s < 1
         note("nobody waits for this either")
         # Let the thread go before its pipe is gone.
         writers = [thread for thread in threading.enumerate() if "_monitor" in thread.name]
@@ -505,6 +499,7 @@ def test_of_many_problems_the_first_hundred_are_printed(
         assert last in lines[-1]
 
 
+# Without its limits it takes minutes: the deadline of every test is what ends this one.
 @pytest.mark.parametrize(
     "text",
     [
@@ -520,9 +515,7 @@ def test_of_many_problems_the_first_hundred_are_printed(
 )
 def test_the_longest_file_is_read_in_bearable_time(text: str) -> None:
     assert len(text) <= 256 * 1024
-    begun_s = time.monotonic()
     assert _problems(text)
-    assert time.monotonic() - begun_s < 30
 
 
 # decode
@@ -660,9 +653,7 @@ def test_status_waits_five_seconds_in_all(
     assert status._READ_TIMEOUT_S == 5
     monkeypatch.setattr(status, "_READ_TIMEOUT_S", 0.3)
     path = answering(b"{", dribble=b" ")
-    begun_s = time.monotonic()
     assert main(["status", "--socket", path]) == 1
-    assert time.monotonic() - begun_s < 3
     assert capsys.readouterr().err.count("\n") == 1
 
 
