@@ -108,11 +108,6 @@ def range_header(group: int, variation: int, start: int, stop: int) -> bytes:
     return head + start.to_bytes(2, "little") + stop.to_bytes(2, "little")
 
 
-def range_header_octets(stop: int) -> int:
-    """Return how long the start-stop header of a range is that ends at `stop`."""
-    return RANGE_8_OCTETS if stop <= 0xFF else RANGE_16_OCTETS
-
-
 def count_header(group: int, variation: int, count: int) -> bytes:
     """Encode a count header: 0x07 while it fits one octet, else 0x08."""
     qualifier = Qualifier.COUNT_8 if count <= 0xFF else Qualifier.COUNT_16

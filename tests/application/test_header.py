@@ -8,7 +8,6 @@ from bridge.application.header import (
     count_header,
     prefixed_header,
     range_header,
-    range_header_octets,
 )
 from bridge.application.qualifier import FIELD_OCTETS, Qualifier
 
@@ -32,7 +31,7 @@ def test_headers_take_the_narrow_form_while_it_fits() -> None:
     assert prefixed_header(2, 1, 3, is_wide=False).hex() == "02011703"
     assert prefixed_header(2, 1, 3, is_wide=True).hex() == "0201280300"
     assert all_objects_header(60, 2).hex() == "3c0206"
-    assert [range_header_octets(stop) for stop in (255, 256)] == [5, 7]
+    assert [len(range_header(1, 2, 0, stop)) for stop in (255, 256)] == [5, 7]
 
 
 Q = Qualifier

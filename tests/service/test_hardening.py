@@ -207,6 +207,8 @@ def test_what_finds_no_room_is_dropped_and_counted(
 
 
 def test_a_stuck_reader_does_not_hold_up_the_end(root: logging.Logger) -> None:
+    # Within the 2 s that a program may take to end; waiting for the reader would last for ever.
+    assert log_queue._END_S <= 0.3
     logs.set_up("info", "text", io.StringIO())
     with _full_pipe() as (reading, writing):
         with log_queue.in_background(writing):
