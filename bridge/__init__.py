@@ -44,6 +44,7 @@ from bridge.endpoints.tcp_server import (
     TcpServer,
 )
 from bridge.endpoints.tcp_session import SessionLimits
+from bridge.endpoints.when_down import WhenDown
 from bridge.errors import (
     BindError,
     ConfigurationError,
@@ -150,4 +151,5 @@ __all__ = [
     "TripClose",
     "UnknownPointError",
     "UnsolicitedConfig",
+    "WhenDown",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bridge.endpoints.hub import LineHub, OutstationCounters, OutstationObserver
 from bridge.endpoints.tcp_session import TcpSession
+from bridge.endpoints.when_down import WhenDown
 from bridge.link.frame import Frame
 
 
@@ -11,10 +12,17 @@ class BridgedOutstation:
     """Passes the frames of its master on to its line. Satisfies `ServedOutstation`."""
 
     def __init__(
-        self, name: str, link_address: int, hub: LineHub, observer: OutstationObserver | None = None
+        self,
+        name: str,
+        link_address: int,
+        hub: LineHub,
+        observer: OutstationObserver | None = None,
+        *,
+        when_down: WhenDown = WhenDown.HOLD,
     ) -> None:
         self.name = name
         self.link_address = link_address
+        self.when_down = when_down
         self._hub = hub
         self.counters: OutstationCounters = hub.add_station(link_address, name, observer)
 
@@ -27,6 +35,11 @@ class BridgedOutstation:
     def is_alone_on_bus(self) -> bool:
         """Whether the self-address can mean only this RTU."""
         return len(self._hub.addresses) == 1
+
+    @property
+    def is_reachable(self) -> bool:
+        """Whether its line is open."""
+        return self._hub.line.is_open
 
     def session_started(self, session: TcpSession) -> None:
         """A master is there."""

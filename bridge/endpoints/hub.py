@@ -18,13 +18,17 @@ from bridge.endpoints.tcp_session import TcpSession
 from bridge.endpoints.timer import Timer
 from bridge.link.frame import Frame
 from bridge.link.framer import LinkErrorMode, LinkFramer
+from bridge.routing.diagnosis import Diagnosis
 from bridge.routing.drop import Drop
-from bridge.routing.exchange import Outcome
-from bridge.routing.turn import Deliver, Dropped, Finished, Send, Step, Timing, Turn
+from bridge.routing.echo import EchoFilter
+from bridge.routing.exchange import MISSED, Outcome
+from bridge.routing.steps import Babble, Deliver, Dropped, Finished, Send, Step
+from bridge.routing.timing import Timing
+from bridge.routing.turn import Turn
 
 _HOLD_FRAMES = 32
 """A session with this many frames waiting is not read from until half of them had their turn."""
-_MISSED = frozenset({Outcome.TIMED_OUT, Outcome.SUPERSEDED})
+_NEVER_SENT = frozenset({Drop.EXPIRED, Drop.QUEUE_FULL})
 
 
 class OutstationObserver(Protocol):
@@ -47,6 +51,7 @@ class OutstationObserver(Protocol):
 class OutstationCounters:
     """What one bridged outstation's traffic came to."""
 
+    diagnosis: Diagnosis
     frames_from_master: int = 0
     frames_to_master: int = 0
     outcomes: Counter[Outcome] = field(default_factory=Counter)
@@ -79,23 +84,29 @@ class LineHub:
         self._line_changed = line_changed
         self._loop = asyncio.get_running_loop()
         self._line = SerialLine(name, settings, self, write_stall_s=timing.response_timeout_s)
+        self._timing = timing
         self._framer = LinkFramer(LinkErrorMode.DISCARD, frame_timeout_s=timing.quiet_s)
         self._turn = Turn(timing)
+        self.echo = EchoFilter(hold_s=timing.quiet_s)
+        """Our own octets as the port hears them: how many, and how many times they were spoiled."""
         self._timer = Timer(self._loop, self._on_deadline)
         self._stations: dict[int, _Station] = {}
         self._held: set[TcpSession] = set()
         self._steps: deque[Step] = deque()
         self._is_running = False
-        self._discards_seen = 0
+        self._discards_seen = self._crc_errors_seen = 0
         self._handlers: dict[type, Callable[[Any], None]] = {
             Send: self._send,
             Deliver: self._deliver,
             Dropped: self._count_drop,
             Finished: self._finished,
+            Babble: self._babble,
         }
         self.counters = self._framer.counters
         self.drops: Counter[Drop] = Counter()
         """Frames heard that concern no outstation of this line."""
+        self.babbles = 0
+        """How many times somebody began to talk without end."""
 
     @property
     def line(self) -> SerialLine:
@@ -108,6 +119,11 @@ class LineHub:
         return self._turn.waiting_frames
 
     @property
+    def is_babbling(self) -> bool:
+        """Whether somebody on the line talks without end."""
+        return self._turn.is_babbling
+
+    @property
     def addresses(self) -> tuple[int, ...]:
         """The link addresses on this line."""
         return tuple(self._stations)
@@ -116,10 +132,14 @@ class LineHub:
         self, address: int, name: str, observer: OutstationObserver | None = None
     ) -> OutstationCounters:
         """Make an outstation known and return the counters that it will have."""
-        counters = OutstationCounters()
+        counters = OutstationCounters(Diagnosis(response_timeout_s=self._timing.response_timeout_s))
         self._stations[address] = _Station(name, observer, counters)
         self._turn.add_station(address)
         return counters
+
+    def deny_broadcasts(self) -> None:
+        """Send no broadcast to this line: one of its outstations must not hear any."""
+        self._turn.deny_broadcasts()
 
     def start(self) -> None:
         """Open the port, and keep it open from now on."""
@@ -155,6 +175,7 @@ class LineHub:
     def line_opened(self) -> None:
         """Begin with clean buffers."""
         self._framer.reset()
+        self.echo.reset()
         self._turn.line_up()
         if self._line_changed is not None:
             self._line_changed(self.name, True)
@@ -162,30 +183,39 @@ class LineHub:
     def octets_heard(self, octets: bytes) -> None:
         """Take what the port read."""
         now = self._loop.time()
-        self._turn.heard(now)
-        self._take(self._framer.receive(octets, now), now)
+        self._hear(self.echo.receive(octets, now), now)
         self._settle()
 
     def line_lost(self, reason: str) -> None:
         """Fail what is under way."""
         self._framer.reset()
+        # Before sessions may be closed for it: what they had waiting failed because of the line.
+        self._run(self._turn.line_down(self._loop.time()))
         if self._line_changed is not None:
             self._line_changed(self.name, False)
-        self._run(self._turn.line_down(self._loop.time()))
         self._settle()
 
     # Carrying out
 
+    def _hear(self, octets: bytes, now: float) -> None:
+        if not octets:
+            return
+        frames = self._framer.receive(octets, now)
+        self._run(self._turn.heard(now, len(octets), self._framer.next_deadline()))
+        self._take(frames, now)
+
     def _take(self, frames: Iterable[Frame], now: float) -> None:
-        for frame in frames:
-            self._run(self._turn.receive(frame, now))
-        discards = self.counters.discards.total()
+        counters = self.counters
+        discards = counters.discards.total()
         if discards != self._discards_seen:
             self._discards_seen = discards
-            self._report_noise()
+            self._report_damage()
+        for frame in frames:
+            self._run(self._turn.receive(frame, now))
 
     def _on_deadline(self) -> None:
         now = self._loop.time()
+        self._hear(self.echo.on_deadline(now), now)
         self._take(self._framer.on_deadline(now), now)
         self._run(self._turn.on_deadline(now))
         self._settle()
@@ -196,11 +226,8 @@ class LineHub:
             for session in [held for held in self._held if self._turn.waiting_of(held) <= _HOLD_FRAMES // 2]:
                 self._held.discard(session)
                 session.release(self)
-        stalled, turn = self._framer.next_deadline(), self._turn.next_deadline()
-        if stalled is not None and (turn is None or stalled < turn):
-            self._timer.set(stalled)
-        else:
-            self._timer.set(turn)
+        deadlines = self._framer.next_deadline(), self.echo.next_deadline(), self._turn.next_deadline()
+        self._timer.set(min((deadline for deadline in deadlines if deadline is not None), default=None))
 
     def _run(self, steps: Iterable[Step]) -> None:
         """Carry out steps in order, also when one of them leads to more (a send that ends its session)."""
@@ -218,6 +245,7 @@ class LineHub:
     def _send(self, step: Send) -> None:
         station = self._stations[step.address]
         station.counters.frames_from_master += 1
+        self.echo.sent(step.frame.octets)
         self._line.write(step.frame.octets)
         if station.observer is not None:
             station.observer.request_sent()
@@ -232,26 +260,71 @@ class LineHub:
             station.observer.answer_received()
 
     def _count_drop(self, step: Dropped) -> None:
-        drops = self.drops if step.address is None else self._stations[step.address].counters.drops
+        station = None if step.address is None else self._stations[step.address]
+        drops = self.drops if station is None else station.counters.drops
         drops[step.reason] += 1
-        name = "" if step.address is None else self._stations[step.address].name
+        if station is not None:
+            self._diagnose_drop(station, step)
+        name = "" if station is None else station.name
         note("frame dropped", level=logging.DEBUG, outstation=name, line=self.name, reason=step.reason.value)
+
+    def _diagnose_drop(self, station: _Station, step: Dropped) -> None:
+        now = self._loop.time()
+        diagnosis = station.counters.diagnosis
+        if step.response_s is not None:
+            diagnosis.answered_late(step.response_s, now)
+        elif step.reason is Drop.LINE_DOWN:
+            diagnosis.line_failed(self._line.reason or "it was just lost", now)
+        elif step.reason in _NEVER_SENT:
+            diagnosis.never_sent(step.reason, is_babbling=self._turn.is_babbling, now=now)
+            if station.observer is not None:
+                station.observer.answer_missed()
 
     def _finished(self, step: Finished) -> None:
         station = self._stations[step.address]
         counters = station.counters
         counters.outcomes[step.outcome] += 1
-        if step.outcome is Outcome.ANSWERED:
+        now = self._loop.time()
+        counters.diagnosis.finished(step.outcome, step.elapsed_s, step.evidence, now)
+        if step.outcome is Outcome.LINE_DOWN:
+            counters.diagnosis.line_failed(self._line.reason or "it was just lost", now)
+        elif step.outcome is Outcome.ANSWERED:
             counters.last_response_s = step.elapsed_s
             if counters.is_answering is False:
                 note("answers again", outstation=station.name, line=self.name)
             counters.is_answering = True
-        elif step.outcome in _MISSED:
-            if counters.is_answering is not False:
-                warn("does not answer", outstation=station.name, line=self.name, outcome=step.outcome.value)
-            counters.is_answering = False
-            if station.observer is not None:
-                station.observer.answer_missed()
+        elif step.outcome in MISSED:
+            self._missed(station, step.outcome)
+
+    def _missed(self, station: _Station, outcome: Outcome) -> None:
+        counters = station.counters
+        if counters.is_answering is not False:
+            miss = counters.diagnosis.last_miss
+            reason = "" if miss is None else miss.sentence
+            warn(
+                "does not answer",
+                outstation=station.name,
+                line=self.name,
+                outcome=outcome.value,
+                reason=reason,
+            )
+        counters.is_answering = False
+        if station.observer is not None:
+            station.observer.answer_missed()
+
+    def _babble(self, step: Babble) -> None:
+        if step.is_on:
+            self.babbles += 1
+            warn("babble", line=self.name, remedy="find the device that talks without end, or bias the line")
+            self._report_noise()
+        else:
+            note("babble ended", line=self.name)
+
+    def _report_damage(self) -> None:
+        crc_errors = self.counters.crc_errors
+        self._turn.damaged(crc_errors - self._crc_errors_seen)
+        self._crc_errors_seen = crc_errors
+        self._report_noise()
 
     def _report_noise(self) -> None:
         for station in self._stations.values():

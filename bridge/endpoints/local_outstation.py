@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from bridge.endpoints.timer import Timer
+from bridge.endpoints.when_down import WhenDown
 from bridge.link.frame import Frame
 from bridge.outstation.attributes import AttributeStore
 from bridge.outstation.config import OutstationConfig
@@ -92,6 +93,16 @@ class Outstation:
     def is_alone_on_bus(self) -> bool:
         """Whether the self-address may mean this outstation."""
         return self.config.answers_self_address
+
+    @property
+    def is_reachable(self) -> bool:
+        """Always: no line is between it and its master's session."""
+        return True
+
+    @property
+    def when_down(self) -> WhenDown:
+        """What never happens has the policy that changes nothing."""
+        return WhenDown.HOLD
 
     def session_started(self, session: FrameWire) -> None:
         """A master can be reached through this wire, and no longer through another."""

@@ -5,6 +5,9 @@ Rules:
   2. A port that cannot be opened, errors or vanishes is `down` and retried with back-off, for ever.
   3. A frame goes to the driver in one write. What the driver does not take at once waits in the transport;
      a port that takes nothing for `write_stall_s` counts as lost, and what waited is thrown away.
+  4. Who switches between sending and receiving is settled at each opening (`bridge.endpoints.direction`).
+     Only where the program does it, frames go through `_RtsTransport`. A port that cannot do what is asked
+     opens all the same, with a warning: from here nobody sees whether its adapter switches by itself.
 """
 
 from __future__ import annotations
@@ -13,37 +16,52 @@ import asyncio
 import contextlib
 import errno
 import fcntl
+import logging
 import os
 import termios
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, Protocol
 
 import serial
 import serial_asyncio
 
+from bridge.endpoints.direction import (
+    DirectionReport,
+    DirectionSettings,
+    RtsDirection,
+    TtyRts,
+    arrange,
+)
 from bridge.endpoints.events import note, warn
 from bridge.endpoints.timer import Timer
 from bridge.errors import LineError
+from bridge.routing.timing import octet_time_s
 
 _READ_OCTETS = 4096
 _FIRST_RETRY_S = 0.1
 _LONGEST_RETRY_S = 2.0
 _SLOW_OPEN_S = 5.0
+_DRAIN_PAUSE_S = 0.002
 
 _PARITIES = {"none": serial.PARITY_NONE, "even": serial.PARITY_EVEN, "odd": serial.PARITY_ODD}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SerialSettings:
+class SerialSettings(DirectionSettings):
     """How to open a port. DNP3 fixes 8 data bits."""
 
     device: str
     baud: int
     parity: Literal["none", "even", "odd"] = "none"
     stop_bits: int = 1
+
+    @property
+    def octet_s(self) -> float:
+        """The seconds that one octet takes."""
+        return octet_time_s(self.baud, parity_bits=int(self.parity != "none"), stop_bits=self.stop_bits)
 
 
 class LineUser(Protocol):
@@ -78,6 +96,8 @@ class SerialLine:
         """Why the line is down; None while it is open."""
         self.attempted = asyncio.Event()
         """Set after the first attempt to open the port, however it went."""
+        self.direction_report = _unopened(settings)
+        """Who switches the direction, what was asked, and in what the port does something else."""
         self.openings = 0
         self.losses = 0
 
@@ -111,35 +131,71 @@ class SerialLine:
 
     def _open(self) -> None:
         self._slow_timer.set(self._loop.time() + _SLOW_OPEN_S)
-        future = _in_thread(self._loop, lambda: open_port(self.settings))
+        future = _in_thread(self._loop, lambda: _open(self.settings))
         future.add_done_callback(self._on_open_result)
 
-    def _on_open_result(self, future: asyncio.Future[serial.Serial]) -> None:
+    def _on_open_result(self, future: asyncio.Future[_Opened]) -> None:
         self._slow_timer.set(None)
         self.attempted.set()
         error = future.exception()
         if error is None and self._is_closed:
-            future.result().close()
+            future.result().port.close()
         elif error is None:
             self._take(future.result())
         elif not self._is_closed:
             self._set_reason(str(error.strerror if isinstance(error, LineError) else error))
             self._retry()
 
-    def _take(self, port: serial.Serial) -> None:
+    def _take(self, opened: _Opened) -> None:
         try:
-            self._transport = _Transport(self._loop, _Protocol(self), port, self._write_stall_s)
+            self._transport = self._transport_for(opened)
         except (OSError, termios.error) as error:
             # It was pulled out between the thread and here.
-            port.close()
+            opened.port.close()
             self._set_reason(_in_words(error))
             self._retry()
             return
         self._retry_s = _FIRST_RETRY_S
         self.reason = None
         self.openings += 1
-        note("line up", line=self.name, device=self.settings.device, baud=self.settings.baud)
+        self.direction_report = opened.direction
+        note(
+            "line up",
+            line=self.name,
+            device=self.settings.device,
+            baud=self.settings.baud,
+            direction=opened.direction.in_force,
+        )
+        self._report_opening(opened)
         self._user.line_opened()
+
+    def _transport_for(self, opened: _Opened) -> _Transport:
+        if opened.direction.needs_rts:
+            return _RtsTransport(self._loop, _Protocol(self), opened.port, self._write_stall_s, self.settings)
+        return _Transport(self._loop, _Protocol(self), opened.port, self._write_stall_s)
+
+    def _report_opening(self, opened: _Opened) -> None:
+        if opened.direction.cleared is not None:
+            note(
+                "left-over RS-485 settings cleared",
+                line=self.name,
+                device=self.settings.device,
+                settings=opened.direction.cleared,
+                remedy='if the board needs them write direction = "rs485"',
+            )
+        if opened.direction.problem is not None:
+            self._warn_of_direction(opened.direction.problem)
+        if opened.latency_refusal is not None:
+            note("no low latency", level=logging.DEBUG, line=self.name, reason=opened.latency_refusal)
+
+    def _warn_of_direction(self, problem: str) -> None:
+        warn(
+            "direction not as asked",
+            line=self.name,
+            device=self.settings.device,
+            asked=str(self.settings.direction),
+            problem=problem,
+        )
 
     def _retry(self) -> None:
         self._retry_timer.set(self._loop.time() + self._retry_s)
@@ -161,12 +217,19 @@ class SerialLine:
         """Pass on what arrived."""
         self._user.octets_heard(octets)
 
+    def direction_failed(self, problem: str) -> None:
+        """The direction was switched otherwise than it should be. Warns once in an opening."""
+        if problem != self.direction_report.problem:
+            self.direction_report = replace(self.direction_report, problem=problem)
+            self._warn_of_direction(problem)
+
     def port_lost(self, error: Exception | None) -> None:
         """The port failed, or was closed by us."""
         transport = self._transport
         if transport is None:
             return
         self._transport = None
+        self.direction_report = _unopened(self.settings)
         self.losses += 1
         closing = _in_thread(self._loop, transport.release)
         self._closing = [future for future in self._closing if not future.done()]
@@ -189,6 +252,9 @@ class _Protocol(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self._line.octets_heard(data)
 
+    def direction_failed(self, problem: str) -> None:
+        self._line.direction_failed(problem)
+
     def connection_lost(self, exc: Exception | None) -> None:
         self._line.port_lost(exc)
 
@@ -201,7 +267,11 @@ class _Transport(serial_asyncio.SerialTransport):  # type: ignore[misc]
     """
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, protocol: _Protocol, port: serial.Serial, write_stall_s: float
+        self,
+        loop: asyncio.AbstractEventLoop,
+        protocol: _Protocol,
+        port: serial.Serial,
+        write_stall_s: float,
     ) -> None:
         super().__init__(loop, protocol, port)
         self._fd: int = port.fileno()
@@ -270,24 +340,136 @@ class _Transport(serial_asyncio.SerialTransport):  # type: ignore[misc]
     def release(self) -> None:
         """Close the port, after what it still sends where `drain_s` says so. Blocks: for a thread."""
         port: serial.Serial = self._serial
-        rest = b"".join(self._write_buffer)
         with contextlib.suppress(OSError, serial.SerialException, termios.error):
-            deadline = time.monotonic() + self.drain_s
-            while rest and time.monotonic() < deadline:
-                with contextlib.suppress(BlockingIOError):
-                    rest = rest[os.write(self._fd, rest) :]
-                time.sleep(0.002)
-            while port.out_waiting and time.monotonic() < deadline:
-                time.sleep(0.002)
+            self._drain(time.monotonic() + self.drain_s)
         # What is still queued would make close() wait for up to 30 s. Without that there is nothing to reset,
         # and a pty would lose what it is passing on.
         with contextlib.suppress(OSError, serial.SerialException, termios.error):
-            if rest or port.out_waiting:
+            if self._write_buffer or port.out_waiting:
                 port.reset_output_buffer()
+        with contextlib.suppress(OSError):
+            self._let_bus_go()
         with contextlib.suppress(OSError):
             fcntl.ioctl(self._fd, termios.TIOCNXCL)
         with contextlib.suppress(OSError, serial.SerialException, termios.error):
             port.close()
+
+    def _drain(self, until_s: float) -> None:
+        rest = b"".join(self._write_buffer)
+        while rest and time.monotonic() < until_s:
+            with contextlib.suppress(BlockingIOError):
+                rest = rest[os.write(self._fd, rest) :]
+            self._write_buffer[:] = [rest] if rest else []
+            time.sleep(_DRAIN_PAUSE_S)
+        while self._serial.out_waiting and time.monotonic() < until_s:
+            time.sleep(_DRAIN_PAUSE_S)
+
+    def _let_bus_go(self) -> None:
+        """Stop driving the bus: for the adapter or the driver to do."""
+
+
+class _RtsTransport(_Transport):
+    """A transport that switches RTS around what it writes, and the `RtsPort` of its own switch."""
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        protocol: _Protocol,
+        port: serial.Serial,
+        write_stall_s: float,
+        settings: SerialSettings,
+    ) -> None:
+        super().__init__(loop, protocol, port, write_stall_s)
+        self._line = TtyRts(self._fd)
+        # The loop's own time is that of its last turn, in uvloop in whole milliseconds: octets counted from
+        # there would end too early. Its zero is the same.
+        self._switch = RtsDirection(
+            self, settings, octet_s=settings.octet_s, clock=time.monotonic, on_stuck=self._on_stuck
+        )
+        self._switch_timer = Timer(self._loop, self._on_switch_deadline)
+
+    def write(self, data: bytes) -> None:
+        if not self._closing:
+            self._switched(lambda: self._switch.write(data))
+
+    def set_rts(self, *, is_raised: bool) -> None:
+        self._line.set_rts(is_raised=is_raised)
+
+    def put(self, octets: bytes) -> None:
+        if self._closing:
+            self._write_buffer.append(octets)
+        else:
+            super().write(octets)
+
+    def unsent(self) -> int:
+        return sum(map(len, self._write_buffer)) + self._line.unsent()
+
+    def _on_switch_deadline(self) -> None:
+        if not self._closing:
+            self._switched(self._switch.on_deadline)
+
+    def _switched(self, step: Callable[[], None]) -> None:
+        try:
+            step()
+        except OSError as error:
+            self._abort(error)
+        else:
+            self._switch_timer.set(self._switch.next_deadline())
+
+    def _on_stuck(self) -> None:
+        if not self._closing:
+            self._protocol.direction_failed("RTS was released while the driver still counted unsent octets")
+
+    def _call_connection_lost(self, exc: Exception | None) -> None:
+        self._switch_timer.cancel()
+        super()._call_connection_lost(exc)
+
+    def _drain(self, until_s: float) -> None:
+        # The loop does not touch the switch any more: this thread brings it to its end.
+        self._run_switch(lambda: self._switch.is_leading, until_s)
+        super()._drain(until_s)
+        self._run_switch(lambda: self._switch.next_deadline() is not None, until_s)
+
+    def _run_switch(self, is_needed: Callable[[], bool], until_s: float) -> None:
+        while is_needed() and time.monotonic() < until_s:
+            self._switch.on_deadline()
+            time.sleep(_DRAIN_PAUSE_S)
+
+    def _let_bus_go(self) -> None:
+        self._switch.release()
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """An open port, and what it said to what it was asked."""
+
+    port: serial.Serial
+    direction: DirectionReport
+    latency_refusal: str | None
+
+
+def _open(settings: SerialSettings) -> _Opened:
+    """Open a port and settle its direction. Blocks. Raises `LineError`."""
+    port = open_port(settings)
+    try:
+        direction = arrange(port.fileno(), settings.device, settings)
+    except (OSError, termios.error) as error:
+        port.close()
+        raise LineError(_errno_of(error), f"{settings.device}: {_in_words(error)}") from None
+    return _Opened(port, direction, _ask_for_low_latency(port))
+
+
+def _ask_for_low_latency(port: serial.Serial) -> str | None:
+    """Let the driver pass on octets at once, and return why it does not. An FTDI adapter else waits 16 ms."""
+    try:
+        port.set_low_latency_mode(True)
+    except (ValueError, NotImplementedError) as error:
+        return str(error)
+    return None
+
+
+def _unopened(settings: SerialSettings) -> DirectionReport:
+    return DirectionReport(asked=settings.direction, in_force="the port is not open")
 
 
 def open_port(settings: SerialSettings) -> serial.Serial:
@@ -295,7 +477,7 @@ def open_port(settings: SerialSettings) -> serial.Serial:
     device = settings.device
     try:
         port = serial.Serial(
-            device,
+            None,
             settings.baud,
             parity=_PARITIES["none" if _is_pty(device) else settings.parity],
             stopbits=settings.stop_bits,
@@ -303,6 +485,9 @@ def open_port(settings: SerialSettings) -> serial.Serial:
             timeout=0,
             write_timeout=0,
         )
+        port.port = device
+        port.rts = settings.rts_at_rest
+        port.open()
     except (OSError, ValueError, termios.error) as error:
         code = _errno_of(error)
         raise LineError(code, f"{device}: {_REMEDIES.get(code or 0) or _in_words(error)}") from None

@@ -4,16 +4,19 @@ Rules (PRODUCT.md, "The TCP outstation server"):
   1. Outstations whose filters are equal share one session and are told apart by destination link address.
      Filters that are not equal must not overlap. So a peer belongs to one group of outstations, or to none.
   2. One session a group. A newer connection ends the older one first: `disconnected`, then `connected`.
-  3. Nothing that a peer or a listener does stops the server or another session.
+  3. While no outstation of a group can be reached, `when_down` may end its session and refuse new ones.
+     A refused connection is nobody's session: it ends none, and no outstation or listener hears of it.
+  4. Nothing that a peer or a listener does stops the server or another session.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import socket
-from collections import Counter
+from collections import Counter, deque
 from dataclasses import dataclass, field
 from enum import Enum
 from ipaddress import IPv6Address
@@ -23,6 +26,7 @@ from bridge.endpoints.address_filter import AddressFilter
 from bridge.endpoints.endpoint import Endpoint
 from bridge.endpoints.events import note, warn
 from bridge.endpoints.tcp_session import SessionEnd, SessionLimits, TcpSession
+from bridge.endpoints.when_down import Reachable, ends_session, is_any_reachable, refuses_sessions
 from bridge.errors import BindError, ConflictError
 from bridge.link.frame import Frame
 from bridge.link.framer import LinkErrorMode
@@ -43,10 +47,13 @@ class ConnectionStateListener(Protocol):
     """Hears when a master that matches the outstation's filter comes and goes."""
 
     def connection_state_changed(self, state: ConnectionState, peer: str) -> None:
-        """Take note; `peer` is "address:port". What is raised here is logged and goes no further."""
+        """Take note; `peer` is "address:port". What is raised here is logged and goes no further.
+
+        All listeners hear of one change before any hears of the next, also when one of them brought it about.
+        """
 
 
-class ServedOutstation(Routable, Protocol):
+class ServedOutstation(Routable, Reachable, Protocol):
     """What the server needs of an outstation, bridged or local."""
 
     @property
@@ -75,6 +82,8 @@ class _Group:
     members: dict[int, ServedOutstation] = field(default_factory=dict)
     listeners: list[tuple[ServedOutstation, ConnectionStateListener]] = field(default_factory=list)
     session: TcpSession | None = None
+    was_reachable: bool = False
+    """At the last look. Only a session that had a line can lose it; who came while it was down was let in."""
 
     @property
     def names(self) -> str:
@@ -102,6 +111,9 @@ class TcpServer:
         self._groups: list[_Group] = []
         self._group_of: dict[TcpSession, _Group] = {}
         self._listening: asyncio.Server | None = None
+        self._untold: deque[tuple[_Group, ConnectionState, str]] = deque()
+        self._is_telling = False
+        self._draining: dict[TcpSession, asyncio.Task[None]] = {}
         self.name = name or endpoint
         self.session_ends: Counter[SessionEnd] = Counter()
         self.drops: Counter[Drop] = Counter()
@@ -181,10 +193,18 @@ class TcpServer:
             self._listening.close()
             self._listening = None
 
+    def reachability_changed(self) -> None:
+        """End the sessions that lost their last line. To be called after a line went up or down."""
+        for group in self._groups:
+            members = group.members.values()
+            was_reachable, group.was_reachable = group.was_reachable, is_any_reachable(members)
+            if was_reachable and group.session is not None and ends_session(members):
+                self._end_and_drain(group.session, SessionEnd.LINE_DOWN)
+
     async def close(self, *, drain_s: float = 0.5) -> None:
         """Stop listening and end every session; what is being sent has `drain_s` seconds to get out."""
         self.stop_listening()
-        sessions = self.sessions
+        sessions = (*self.sessions, *self._draining)
         for session in sessions:
             session.end(SessionEnd.SERVER_CLOSED, drain=True)
         if sessions:
@@ -207,14 +227,21 @@ class TcpServer:
         if group is None:
             session.end(SessionEnd.NOT_WANTED)
             return
+        if refuses_sessions(group.members.values()):
+            session.end(SessionEnd.LINE_DOWN)
+            return
         if group.session is not None:
             group.session.end(SessionEnd.PRE_EMPTED)
         group.session = session
+        group.was_reachable = is_any_reachable(group.members.values())
         self._group_of[session] = group
         note("master connected", outstation=group.names, peer=session.peer, server=self.name)
+        self._untold.append((group, ConnectionState.CONNECTED, session.peer))
         for member in group.members.values():
-            member.session_started(session)
-        self._tell(group, ConnectionState.CONNECTED, session.peer)
+            # One that is started may end it.
+            if group.session is session:
+                member.session_started(session)
+        self._tell()
 
     def frame_received(self, session: TcpSession, frame: Frame, now: float) -> None:
         """Route a master's frame."""
@@ -245,7 +272,8 @@ class TcpServer:
         )
         for member in group.members.values():
             member.session_ended(session)
-        self._tell(group, ConnectionState.DISCONNECTED, session.peer)
+        self._untold.append((group, ConnectionState.DISCONNECTED, session.peer))
+        self._tell()
 
     def _count_drop(self, session: TcpSession, frame: Frame, reason: Drop) -> None:
         """Count it; the first of each reason is for the operator to see: a wrong address, often."""
@@ -261,7 +289,31 @@ class TcpServer:
             source=frame.source,
         )
 
-    def _tell(self, group: _Group, state: ConnectionState, peer: str) -> None:
+    def _end_and_drain(self, session: TcpSession, reason: SessionEnd) -> None:
+        session.end(reason, drain=True)
+        self._draining[session] = asyncio.get_running_loop().create_task(self._drain(session))
+
+    async def _drain(self, session: TcpSession) -> None:
+        """Let out what is being sent; a master that does not read has as long for it as in a session."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._limits.send_stall_s):
+                await session.wait_closed()
+        session.abort()
+        await session.wait_closed()
+        del self._draining[session]
+
+    def _tell(self) -> None:
+        """Tell the listeners what they have not heard yet, unless one of them is being told now."""
+        if self._is_telling:
+            return
+        self._is_telling = True
+        try:
+            while self._untold:
+                self._tell_listeners(*self._untold.popleft())
+        finally:
+            self._is_telling = False
+
+    def _tell_listeners(self, group: _Group, state: ConnectionState, peer: str) -> None:
         for outstation, listener in group.listeners:
             try:
                 listener.connection_state_changed(state, peer)

@@ -42,6 +42,8 @@ class SessionEnd(StrEnum):
     """The master's link did not answer an outstation's keep-alive."""
     NOT_WANTED = "not_wanted"
     """The peer matched no outstation's filter."""
+    LINE_DOWN = "line_down"
+    """No outstation could be reached, and `WhenDown` says that a master shall notice."""
     SERVER_CLOSED = "server_closed"
 
 

@@ -6,7 +6,10 @@ from enum import StrEnum
 
 
 class Drop(StrEnum):
-    """Reasons, first those for frames from a master, then those for frames from a line."""
+    """Reasons, first those for frames from a master, then those for frames from a line.
+
+    ORPHAN_SEGMENT is one of both.
+    """
 
     WRONG_DIRECTION = "wrong_direction"
     """DIR says that the frame comes from the side it goes to; on a line: our own echo, or another master."""
@@ -22,6 +25,8 @@ class Drop(StrEnum):
     """The request waited longer than it is worth."""
     SUPERSEDED = "superseded"
     """Its master asked the same outstation anew before this request had its turn."""
+    BROADCAST_DENIED = "broadcast_denied"
+    """An outstation of that line takes no broadcasts."""
     LINE_DOWN = "line_down"
     """The line's port is not open."""
     SESSION_ENDED = "session_ended"
@@ -33,7 +38,11 @@ class Drop(StrEnum):
     """The outstation speaks of its own accord and no master is connected."""
     UNKNOWN_MASTER = "unknown_master"
     """The outstation addresses a master that its session does not have."""
+    LATE = "late"
+    """The answer to a request that was given up before."""
+    OTHER_OUTSTATION = "other_outstation"
+    """An answer of this outstation while another one's is awaited."""
     NOT_AWAITED = "not_awaited"
-    """An answer that nobody waits for: late, repeated, or to another sequence number."""
+    """An answer that nobody waits for: repeated, or to a sequence number that was not asked with."""
     ORPHAN_SEGMENT = "orphan_segment"
-    """A later segment whose first one did not go to the session connected now."""
+    """A later segment whose first one is missing, or did not go to the session connected now."""

@@ -10,8 +10,9 @@ Rules:
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum, auto
 
 from bridge.link.frame import Frame
@@ -19,6 +20,7 @@ from bridge.routing.stimulus import Reading, Stimulus
 
 S = Stimulus
 _SEQUENCES = 16
+"""Application sequence numbers count modulo this."""
 
 
 class Awaits(IntEnum):
@@ -42,11 +44,9 @@ OPENINGS: dict[Stimulus, Awaits] = {
     S.UNANSWERED: Awaits.NOTHING,
     S.CONFIRM: Awaits.NOTHING,
     S.UNSOLICITED_CONFIRM: Awaits.NOTHING,
-    S.SEGMENT: Awaits.NOTHING,
-    S.LAST_SEGMENT: Awaits.NOTHING,
-    S.LAST_SEGMENT_UNANSWERED: Awaits.NOTHING,
     S.LINK_REPLY: Awaits.NOTHING,
 }
+"""Later segments open nothing: they follow their first one."""
 
 _STAYS_DURING_RESPONSE = {
     S.LINK_ANSWER: Awaits.RESPONSE,
@@ -99,6 +99,11 @@ def awaited_after(reading: Reading, awaits: Awaits) -> Awaits:
     return awaits
 
 
+def next_sequence(sequence: int, count: int = 1) -> int:
+    """Return the application sequence number `count` fragments on."""
+    return (sequence + count) % _SEQUENCES
+
+
 _ENDS_OF_FRAGMENTS = frozenset({S.LAST_FRAGMENT, S.LAST_FRAGMENT_CON, S.FRAGMENT, S.FRAGMENT_CON})
 
 
@@ -111,7 +116,32 @@ class Outcome(StrEnum):
     TIMED_OUT = "timed_out"
     SUPERSEDED = "superseded"
     """Its master asked anew before the answer came."""
+    OVERRUN = "overrun"
+    """It went on and on, and its time was up."""
     LINE_DOWN = "line_down"
+
+
+MISSED = frozenset({Outcome.TIMED_OUT, Outcome.SUPERSEDED, Outcome.OVERRUN, Outcome.LINE_DOWN})
+"""The outcomes of requests that got no whole answer."""
+
+
+@dataclass(slots=True)
+class Evidence:
+    """What was heard during an exchange: what tells why an answer is missing."""
+
+    answer_frames: int = 0
+    response_s: float | None = None
+    """From the last octet of the request to the first frame of the answer."""
+    is_abandoned: bool = False
+    """The session that asked ended first."""
+    stray_octets: int = 0
+    """Octets heard that are in no frame, or in one that never became whole."""
+    crc_errors: int = 0
+    mismatched_answers: int = 0
+    """Answers of the outstation asked, to something else."""
+    other_answers: int = 0
+    other_address: int | None = None
+    """The link address of the last answer that came from another outstation."""
 
 
 @dataclass(slots=True, eq=False)
@@ -122,15 +152,29 @@ class Exchange:
     address: int
     """Link address of the outstation asked, as the configuration has it."""
     request: Frame
+    reading: Reading
     awaits: Awaits
     sequence: int | None
     started_s: float
     deadline_s: float
-    is_answered: bool = False
+    sent_s: float = 0.0
+    """When the last octet of the last frame sent leaves the port."""
+    outbox: deque[Frame] = field(default_factory=deque)
+    """Frames of this exchange that go out as soon as nobody speaks."""
+    evidence: Evidence = field(default_factory=Evidence)
+
+    @property
+    def is_answered(self) -> bool:
+        """Whether anything of an answer came."""
+        return self.evidence.answer_frames > 0
 
     def is_with(self, session: Hashable, address: int) -> bool:
         """Whether a frame between this session and this outstation can be part of the exchange."""
         return self.session is session and self.address == address
+
+    def is_followed_by(self, reading: Reading) -> bool:
+        """Whether the stimulus belongs here now."""
+        return reading.stimulus in TRANSITIONS[self.awaits]
 
     def advance(self, reading: Reading) -> bool:
         """Move on if the stimulus belongs here; tell whether it did."""
@@ -140,7 +184,7 @@ class Exchange:
         self.awaits = awaited_after(reading, following)
         return True
 
-    def accepts_answer(self, frame: Frame, reading: Reading) -> bool:
+    def accepts_answer(self, frame: Frame, reading: Reading, now: float) -> bool:
         """Take a frame of an outstation into the exchange, or refuse it unchanged (rule 4)."""
         if frame.source != self.address or frame.destination != self.request.source:
             return False
@@ -148,7 +192,10 @@ class Exchange:
             return False
         if not self.advance(reading):
             return False
-        self.is_answered = True
+        evidence = self.evidence
+        evidence.answer_frames += 1
+        if evidence.response_s is None:
+            evidence.response_s = max(0.0, now - self.sent_s)
         if reading.stimulus in _ENDS_OF_FRAGMENTS and self.sequence is not None:
-            self.sequence = (self.sequence + 1) % _SEQUENCES
+            self.sequence = next_sequence(self.sequence)
         return True

@@ -70,6 +70,8 @@ class Reading(NamedTuple):
     sequence: int | None = None
     starts_fragment: bool = False
     asks_link_answer: bool = False
+    function: Function | int | None = None
+    """Of the master's fragment that the frame is a segment of; None for link services."""
 
 
 class Reader:
@@ -83,21 +85,24 @@ class Reader:
         """Classify a frame from a master."""
         if not frame.control.is_primary:
             return Reading(Stimulus.LINK_REPLY)
-        if kind_of(frame.destination) is AddressKind.BROADCAST:
-            return Reading(Stimulus.UNANSWERED)
+        is_broadcast = kind_of(frame.destination) is AddressKind.BROADCAST
         header = _segment_header(frame)
         if header is None:
-            return Reading(Stimulus.LINK_SERVICE)
+            return Reading(Stimulus.UNANSWERED if is_broadcast else Stimulus.LINK_SERVICE)
         if header.fir:
             self._open_fragment(frame)
             stimulus = self._first_segment(is_last=header.fin)
         else:
             stimulus = self._later_segment(is_last=header.fin)
+        if is_broadcast:
+            # Nobody answers, whatever the function and the link service.
+            return Reading(_BROADCAST.get(stimulus, stimulus), None, header.fir, function=self._function)
         return Reading(
             stimulus,
             sequence=self._control.sequence if header.fir else None,
             starts_fragment=header.fir,
             asks_link_answer=frame.control.function is LinkFunction.CONFIRMED_USER_DATA,
+            function=self._function,
         )
 
     def read_outstation(self, frame: Frame) -> Reading:
@@ -146,6 +151,12 @@ def _segment_header(frame: Frame) -> SegmentHeader | None:
     return header if has_application_header or not header.fir else None
 
 
+_BROADCAST = {
+    Stimulus.WHOLE_REQUEST: Stimulus.UNANSWERED,
+    Stimulus.CONFIRM: Stimulus.UNANSWERED,
+    Stimulus.UNSOLICITED_CONFIRM: Stimulus.UNANSWERED,
+    Stimulus.LAST_SEGMENT: Stimulus.LAST_SEGMENT_UNANSWERED,
+}
 _FRAGMENT_ENDS = {
     (True, False): Stimulus.LAST_FRAGMENT,
     (True, True): Stimulus.LAST_FRAGMENT_CON,

@@ -1,136 +1,71 @@
 """Whose turn it is on a serial line: one exchange at a time, the others wait.
 
 Rules:
-  1. A frame that belongs to the exchange on the wire goes out at once. Everything else queues.
-  2. Sessions take turns: the one whose last turn is longest ago is next. Of what it has waiting, that which
-     ends somebody else's wait (confirms, link replies, later segments) goes first, the rest in its order.
+  1. A frame that belongs to the exchange on the wire goes out as soon as nobody speaks. Everything else
+     queues; who is next is in `queue`, when the line is free in `carrier`.
+  2. The segments of a request wait for each other and go out back to back; those that the link layer
+     acknowledges one by one go out one by one.
   3. A master that asks the same outstation anew has given up its earlier request: the new one takes its
      place, on the wire as well as in the queue.
-  4. An exchange ends when its last frame passed, when nothing is heard for the response timeout, or when the
-     line goes down. While octets arrive the timeout waits, once more its length at most.
+  4. An exchange ends when its last frame passed, when nothing is heard for the response timeout, when its
+     limit is over, or when the line goes down. While octets arrive the timeout waits, once more its length.
   5. When a session ends, what it had waiting is dropped. A request that it had on the wire holds the line
-     until it is answered or times out, and its answer is dropped: the quarantine that keeps stale answers
-     from the next session.
-  6. What waited longer than the time to live is dropped, never sent late.
-  7. Nothing new starts before the last frame has left the port, by the arithmetic of the baud rate; whatever
-     an outstation says proves it earlier. So the port's buffers never hold more than a few frames.
+     until it is answered or times out, and its answer is dropped. A request that another session's owed
+     answer could be mistaken for the answer of waits one more response timeout: the quarantine.
+  6. What waited longer than its time to live is dropped, never sent late.
+  7. After an answered SELECT no other session's broadcast goes out before the OPERATE, or before a response
+     timeout: outstations forget a selection when they hear another request.
 
 Sans-I/O: every method returns the steps to take, in order. Sessions are opaque and compared by identity.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Hashable
-from dataclasses import dataclass, field
-from typing import NamedTuple
+from collections.abc import Callable, Hashable
 
-from bridge.link.frame import LONGEST_FRAME, Frame
+from bridge.application.function import CONTROLS, Function
+from bridge.link.address import SELF_ADDRESS
+from bridge.link.frame import Frame
+from bridge.routing.assembly import Request
+from bridge.routing.babble import BabbleGuard
+from bridge.routing.carrier import Carrier
 from bridge.routing.drop import Drop
-from bridge.routing.exchange import OPENINGS, Awaits, Exchange, Outcome, awaited_after
-from bridge.routing.stimulus import Reader, Reading, Stimulus
+from bridge.routing.exchange import MISSED, OPENINGS, Awaits, Exchange, Outcome, awaited_after, next_sequence
+from bridge.routing.queue import Queue, Rank, Waiting, rank_of
+from bridge.routing.station import Station
+from bridge.routing.steps import Babble, Deliver, Dropped, Finished, Send, Step
+from bridge.routing.stimulus import Reading, Stimulus
+from bridge.routing.timing import Timing
 
-_GOES_FIRST = frozenset(
-    {
-        Stimulus.CONFIRM,
-        Stimulus.UNSOLICITED_CONFIRM,
-        Stimulus.LINK_REPLY,
-        Stimulus.SEGMENT,
-        Stimulus.LAST_SEGMENT,
-        Stimulus.LAST_SEGMENT_UNANSWERED,
-    }
-)
 _ASKS_ANEW = frozenset({Stimulus.REQUEST, Stimulus.WHOLE_REQUEST})
 _AWAITS_MASTER = frozenset({Awaits.CONFIRM, Awaits.CONFIRM_AND_MORE, Awaits.SEGMENTS})
 _OF_THEIR_OWN_ACCORD = frozenset({Stimulus.UNSOLICITED, Stimulus.LINK_REQUEST})
-
-
-@dataclass(frozen=True, slots=True)
-class Timing:
-    """A line's times, in seconds, and the frames that one session may have waiting."""
-
-    octet_s: float
-    response_timeout_s: float
-    quiet_s: float
-    """How long after the last octet heard the line still counts as speaking."""
-    request_ttl_s: float
-    queue_frames: int = 256
-    port_frames: int = 16
-    """Longest frames that may be handed to the port ahead of the wire: the segments of one request."""
-
-
-class Send(NamedTuple):
-    """Write this frame to the line now."""
-
-    address: int
-    frame: Frame
-
-
-class Deliver(NamedTuple):
-    """Hand this frame to the session."""
-
-    session: Hashable
-    address: int
-    frame: Frame
-
-
-class Dropped(NamedTuple):
-    """Count this frame; `address` is the outstation it concerns, None if there is none."""
-
-    address: int | None
-    reason: Drop
-
-
-class Finished(NamedTuple):
-    """An exchange with the outstation ended, `elapsed_s` after its request."""
-
-    address: int
-    outcome: Outcome
-    elapsed_s: float
-
-
-Step = Send | Deliver | Dropped | Finished
-
-
-@dataclass(slots=True, eq=False)
-class _Waiting:
-    session: Hashable
-    address: int
-    frame: Frame
-    reading: Reading
-    expires_s: float
-
-
-@dataclass(slots=True)
-class _Station:
-    """What is known of one outstation on the line and of the session that owns it now."""
-
-    session: Hashable | None = None
-    masters: set[int] | None = None
-    """Source addresses that the session's master used; None before it spoke: then any is taken."""
-    from_master: Reader = field(default_factory=Reader)
-    from_outstation: Reader = field(default_factory=Reader)
-    fragment_for: Hashable | None = None
-    """Who got the first segment of the fragment that the outstation is sending."""
+_MOST_OUTBOX_FRAMES = 16
+_NOTHING_SELECTED = (None, float("-inf"))
 
 
 class Turn:
     """The order of things on one line."""
 
-    def __init__(self, timing: Timing) -> None:
+    def __init__(self, timing: Timing, *, denies_broadcasts: bool = False) -> None:
         self._timing = timing
-        self._stations: dict[int, _Station] = {}
-        self._waiting: deque[_Waiting] = deque()
+        self._denies_broadcasts = denies_broadcasts
+        self._stations: dict[int, Station] = {}
+        self._queue = Queue()
+        self._carrier = Carrier(timing)
+        self._babble = BabbleGuard(babble_s=timing.babble_s, pause_s=timing.quiet_s)
         self._exchange: Exchange | None = None
-        self._turns = 0
-        self._last_turn: dict[Hashable, int] = {}
+        self._selected: tuple[Hashable | None, float] = _NOTHING_SELECTED
+        """Who has a selection open, and until when (rule 7)."""
         self._is_up = False
-        self._heard_s = float("-inf")
-        self._sent_until_s = float("-inf")
 
     def add_station(self, address: int) -> None:
         """Make an outstation of this line known by its link address."""
-        self._stations[address] = _Station()
+        self._stations[address] = Station()
+
+    def deny_broadcasts(self) -> None:
+        """Send no broadcast any more: an outstation of the line must not hear one."""
+        self._denies_broadcasts = True
 
     @property
     def is_busy(self) -> bool:
@@ -138,49 +73,68 @@ class Turn:
         return self._exchange is not None
 
     @property
+    def is_babbling(self) -> bool:
+        """Whether somebody talks without end."""
+        return self._babble.is_babbling
+
+    @property
     def waiting_frames(self) -> int:
         """How many frames wait for their turn."""
-        return len(self._waiting)
+        return self._queue.frames
 
     def waiting_of(self, session: Hashable) -> int:
         """How many frames of one session wait for their turn."""
-        return sum(waiting.session is session for waiting in self._waiting)
+        return self._queue.frames_of(session) if self._queue else 0
+
+    # Sessions
 
     def attach(self, session: Hashable, address: int) -> None:
         """Give the outstation to a session, with nothing left of the one before."""
-        station = self._stations[address]
-        station.session = session
-        station.masters = None
-        station.from_master = Reader()
-        station.fragment_for = None
+        self._stations[address].begin_session(session)
 
     def detach(self, session: Hashable, now: float) -> list[Step]:
         """End a session: drop what it has waiting, orphan what it has on the wire. Harmless when repeated."""
-        for station in self._stations.values():
+        steps: list[Step] = []
+        for address, station in self._stations.items():
             if station.session is session:
-                station.session = station.masters = station.fragment_for = None
-        self._last_turn.pop(session, None)
-        steps = self._drop_waiting(Drop.SESSION_ENDED, session=session)
+                steps += _given_up(address, station, Drop.SESSION_ENDED)
+                station.begin_session(None)
+        steps += self._drop_waiting(Drop.SESSION_ENDED, lambda waiting: waiting.session is session)
+        self._queue.forget(session)
+        if self._selected[0] is session:
+            self._selected = _NOTHING_SELECTED
         exchange = self._exchange
         if exchange is not None and exchange.session is session:
             exchange.session = None
+            exchange.evidence.is_abandoned = True
+            steps += _dropped(exchange.address, len(exchange.outbox), Drop.SESSION_ENDED)
+            exchange.outbox.clear()
             self._forget_the_absent(exchange)
-            steps += self._go_on(now)
-        return steps
+        return steps + self._go_on(now)
+
+    # The port
 
     def line_up(self) -> None:
         """The port is open: frames may be sent."""
         self._is_up = True
-        self._sent_until_s = float("-inf")
+        self._carrier.reset()
+        self._babble.reset()
         for station in self._stations.values():
-            station.from_outstation = Reader()
-            station.fragment_for = None
+            station.begin_line()
 
     def line_down(self, now: float) -> list[Step]:
         """The port is gone: everything under way has failed."""
         self._is_up = False
-        steps = self._finish(Outcome.LINE_DOWN, now) if self._exchange else []
-        return steps + self._drop_waiting(Drop.LINE_DOWN)
+        steps: list[Step] = [Babble(is_on=False)] if self._babble.is_babbling else []
+        self._babble.reset()
+        self._selected = _NOTHING_SELECTED
+        if self._exchange is not None:
+            steps += self._finish(Outcome.LINE_DOWN, now, Drop.LINE_DOWN)
+        for address, station in self._stations.items():
+            steps += _given_up(address, station, Drop.LINE_DOWN)
+        return steps + self._drop_waiting(Drop.LINE_DOWN, lambda _: True)
+
+    # Frames of masters
 
     def submit(self, session: Hashable, address: int, frame: Frame, now: float) -> list[Step]:
         """Take a master's frame for the outstation at `address`."""
@@ -189,135 +143,243 @@ class Turn:
             return [Dropped(address, Drop.SESSION_ENDED)]
         if not self._is_up:
             return [Dropped(address, Drop.LINE_DOWN)]
+        if self._denies_broadcasts and frame.destination > SELF_ADDRESS:
+            return [Dropped(address, Drop.BROADCAST_DENIED)]
         if station.masters is None:
             station.masters = set()
         station.masters.add(frame.source)
         reading = station.from_master.read_master(frame)
-        steps: list[Step] = []
         exchange = self._exchange
-        if exchange is not None and exchange.is_with(session, address):
-            if self._is_port_full(now):
+        if exchange is not None and exchange.is_with(session, address) and exchange.is_followed_by(reading):
+            if len(exchange.outbox) >= _MOST_OUTBOX_FRAMES or self._carrier.is_port_full(now):
                 return [Dropped(address, Drop.QUEUE_FULL)]
-            if exchange.advance(reading):
-                return [*self._send(address, frame, now), *self._go_on(now)]
-            if reading.stimulus in _ASKS_ANEW and exchange.awaits is not Awaits.NOTHING:
+            exchange.advance(reading)
+            exchange.outbox.append(frame)
+            return self._go_on(now)
+        expires_s = now + self._ttl_s(reading)
+        steps: list[Step] = []
+        for settled in station.assembly.take(frame, reading, now=now, expires_s=expires_s):
+            if isinstance(settled, Request):
+                steps += self._enqueue(session, address, settled, now)
+            else:
+                steps += _dropped(address, settled.frames, settled.reason)
+        return [*steps, *self._go_on(now)]
+
+    def _enqueue(self, session: Hashable, address: int, request: Request, now: float) -> list[Step]:
+        steps: list[Step] = []
+        frames, reading, expires_s = request
+        exchange = self._exchange
+        if reading.stimulus in _ASKS_ANEW:
+            if exchange is not None and exchange.is_with(session, address):
                 steps += self._finish(Outcome.SUPERSEDED, now)
-        if self._waiting and reading.stimulus in _ASKS_ANEW:
-            steps += self._drop_superseded(session, address)
-        if self._waiting and self.waiting_of(session) >= self._timing.queue_frames:
-            return [*steps, Dropped(address, Drop.QUEUE_FULL), *self._start_next(now)]
-        self._enqueue(_Waiting(session, address, frame, reading, now + self._timing.request_ttl_s))
-        return steps + self._start_next(now)
+            steps += self._drop_waiting(
+                Drop.SUPERSEDED,
+                lambda waiting: (
+                    waiting.session is session
+                    and waiting.address == address
+                    and waiting.reading.stimulus in _ASKS_ANEW
+                ),
+            )
+        if self.waiting_of(session) + len(frames) > self._timing.queue_frames:
+            return steps + _dropped(address, len(frames), Drop.QUEUE_FULL)
+        self._queue.add(Waiting(session, address, frames, reading, rank_of(reading), expires_s))
+        return steps
+
+    def _ttl_s(self, reading: Reading) -> float:
+        is_control = rank_of(reading) is Rank.CONTROL
+        return self._timing.control_ttl_s if is_control else self._timing.request_ttl_s
+
+    # Octets and frames of the line
+
+    def heard(self, now: float, octets: int, half_heard_until_s: float | None) -> list[Step]:
+        """Take note of octets, before their frames: how many, and the time limit of a frame not whole yet."""
+        self._carrier.heard(now, half_heard_until_s)
+        if self._exchange is not None:
+            self._exchange.evidence.stray_octets += octets
+        return [Babble(is_on=True)] if self._babble.heard(now) else []
+
+    def damaged(self, crc_errors: int) -> None:
+        """Take note of frames heard whose CRCs were wrong."""
+        if self._exchange is not None:
+            self._exchange.evidence.crc_errors += crc_errors
 
     def receive(self, frame: Frame, now: float) -> list[Step]:
         """Take a whole frame that was heard on the line."""
+        if self._exchange is not None:
+            self._exchange.evidence.stray_octets -= len(frame.octets)
+        return [self._take(frame, now), *self._go_on(now)]
+
+    def _take(self, frame: Frame, now: float) -> Step:
         if frame.control.from_master:
-            return [Dropped(None, Drop.WRONG_DIRECTION)]
+            return Dropped(None, Drop.WRONG_DIRECTION)
         station = self._stations.get(frame.source)
         if station is None:
-            return [Dropped(None, Drop.UNKNOWN_SOURCE)]
+            self._note_other(frame)
+            return Dropped(None, Drop.UNKNOWN_SOURCE)
         reading = station.from_outstation.read_outstation(frame)
         if reading.stimulus in _OF_THEIR_OWN_ACCORD:
-            return [self._deliver_unasked(station, frame, reading)]
+            return station.unasked(frame, reading)
         exchange = self._exchange
-        if exchange is None or not exchange.accepts_answer(frame, reading):
-            return [Dropped(frame.source, Drop.NOT_AWAITED)]
-        self._sent_until_s = now
+        if exchange is None or not exchange.accepts_answer(frame, reading, now):
+            return self._refuse(station, frame, reading, now)
+        self._babble.excuse(now)
+        self._carrier.answered(now)
         exchange.deadline_s = now + self._timing.response_timeout_s
-        step: Step = Dropped(frame.source, Drop.SESSION_ENDED)
         if exchange.session is not None:
-            step = Deliver(exchange.session, frame.source, frame)
-        else:
-            self._forget_the_absent(exchange)
-        return [step, *self._go_on(now)]
+            return Deliver(exchange.session, frame.source, frame)
+        self._forget_the_absent(exchange)
+        return Dropped(frame.source, Drop.SESSION_ENDED)
 
-    def heard(self, now: float) -> None:
-        """Octets arrived, of whatever kind: somebody is speaking."""
-        self._heard_s = now
+    def _refuse(self, station: Station, frame: Frame, reading: Reading, now: float) -> Step:
+        """Name what is wrong with an answer."""
+        late = station.late(frame, reading, now)
+        if late is not None:
+            return late
+        exchange = self._exchange
+        if exchange is None:
+            return Dropped(frame.source, Drop.NOT_AWAITED)
+        if frame.source != exchange.address:
+            self._note_other(frame)
+            return Dropped(frame.source, Drop.OTHER_OUTSTATION)
+        exchange.evidence.mismatched_answers += 1
+        return Dropped(frame.source, Drop.NOT_AWAITED)
+
+    def _note_other(self, frame: Frame) -> None:
+        if self._exchange is not None:
+            self._exchange.evidence.other_answers += 1
+            self._exchange.evidence.other_address = frame.source
+
+    # Time
 
     def next_deadline(self) -> float | None:
         """When `on_deadline` should be called, or None."""
-        if self._exchange is None:
-            return self._sent_until_s if self._waiting else None
-        deadline_s = self._exchange.deadline_s
-        speaking_until_s = self._heard_s + self._timing.quiet_s
-        return max(deadline_s, min(speaking_until_s, deadline_s + self._timing.response_timeout_s))
+        deadlines = [self._babble.next_deadline(), self._queue.next_expiry()]
+        exchange = self._exchange
+        if exchange is not None:
+            deadlines.append(self._ends_s(exchange))
+            if exchange.outbox:
+                deadlines.append(self._carrier.silent_from_s)
+        elif self._queue:
+            starts_s = self._queue.next_start(self._starts_from_s)
+            deadlines.append(None if starts_s is None else max(starts_s, self._carrier.free_from_s))
+        return min((deadline for deadline in deadlines if deadline is not None), default=None)
 
     def on_deadline(self, now: float) -> list[Step]:
-        """End an exchange that got no answer, or start the next one. Early calls do nothing."""
-        deadline = self.next_deadline()
-        if deadline is None or now < deadline:
-            return []
+        """End what is over, start what may start. Early calls do nothing."""
+        steps: list[Step] = [Babble(is_on=False)] if self._babble.on_deadline(now) else []
         exchange = self._exchange
-        if exchange is None:
-            return self._start_next(now)
+        if exchange is not None and now >= self._ends_s(exchange):
+            steps += self._finish(self._outcome_at_end(exchange, now), now)
+        return steps + self._go_on(now)
+
+    def _ends_s(self, exchange: Exchange) -> float:
+        """Return when an exchange is over if nothing more happens (rule 4)."""
+        deadline_s = exchange.deadline_s
+        most_s = deadline_s + self._timing.response_timeout_s
+        extended_s = max(deadline_s, min(self._carrier.speaking_until_s, most_s))
+        return min(extended_s, exchange.started_s + self._timing.exchange_limit_s)
+
+    def _outcome_at_end(self, exchange: Exchange, now: float) -> Outcome:
+        if now < exchange.deadline_s and now >= exchange.started_s + self._timing.exchange_limit_s:
+            return Outcome.OVERRUN
         # An answer whose confirm never came is an answer all the same.
         is_confirm_lost = exchange.is_answered and exchange.awaits in _AWAITS_MASTER
-        outcome = Outcome.ANSWERED if is_confirm_lost else Outcome.TIMED_OUT
-        return self._finish(outcome, now) + self._start_next(now)
+        return Outcome.ANSWERED if is_confirm_lost else Outcome.TIMED_OUT
 
-    def _deliver_unasked(self, station: _Station, frame: Frame, reading: Reading) -> Step:
-        address = frame.source
-        if station.session is None:
-            return Dropped(address, Drop.NO_SESSION)
-        if station.masters is not None and frame.destination not in station.masters:
-            return Dropped(address, Drop.UNKNOWN_MASTER)
-        if reading.stimulus is Stimulus.UNSOLICITED:
-            if reading.starts_fragment:
-                station.fragment_for = station.session
-            elif station.fragment_for is not station.session:
-                return Dropped(address, Drop.ORPHAN_SEGMENT)
-        return Deliver(station.session, address, frame)
+    # The line's turns
 
-    def _enqueue(self, waiting: _Waiting) -> None:
-        if waiting.reading.stimulus not in _GOES_FIRST:
-            self._waiting.append(waiting)
-            return
-        place = 0
-        while place < len(self._waiting) and self._waiting[place].reading.stimulus in _GOES_FIRST:
-            place += 1
-        self._waiting.insert(place, waiting)
-
-    def _start_next(self, now: float) -> list[Step]:
+    def _go_on(self, now: float) -> list[Step]:
+        """Do everything that may be done now."""
+        if self._exchange is None and not self._queue:
+            return []
         steps: list[Step] = []
-        while self._exchange is None and self._waiting and now >= self._sent_until_s:
-            waiting = self._take_next()
-            if now >= waiting.expires_s:
-                steps.append(Dropped(waiting.address, Drop.EXPIRED))
-                continue
-            self._turns += 1
-            self._last_turn[waiting.session] = self._turns
-            self._exchange = Exchange(
-                session=waiting.session,
-                address=waiting.address,
-                request=waiting.frame,
-                awaits=awaited_after(waiting.reading, OPENINGS[waiting.reading.stimulus]),
-                sequence=waiting.reading.sequence,
-                started_s=now,
-                deadline_s=now,
-            )
-            steps += self._send(waiting.address, waiting.frame, now)
-            if self._exchange.awaits is Awaits.NOTHING:
-                steps += self._finish(Outcome.UNANSWERED, now)
-        return steps
+        if self._queue:
+            steps += self._drop_waiting(Drop.EXPIRED, lambda waiting: now >= waiting.expires_s)
+        while True:
+            exchange = self._exchange
+            if exchange is None:
+                if not self._queue or now < self._carrier.free_from_s:
+                    return steps
+                waiting = self._queue.take(now, self._starts_from_s)
+                if waiting is None:
+                    return steps
+                self._open(waiting, now)
+            elif exchange.outbox:
+                if now < self._carrier.silent_from_s:
+                    return steps
+                steps.append(self._send(exchange, exchange.outbox.popleft(), now))
+            elif exchange.awaits is Awaits.NOTHING:
+                outcome = Outcome.ANSWERED if exchange.is_answered else Outcome.UNANSWERED
+                steps += self._finish(outcome, now)
+            else:
+                return steps
 
-    def _take_next(self) -> _Waiting:
-        """Remove and return the first frame of the session whose last turn is longest ago (rule 2)."""
-        if len(self._waiting) == 1:
-            return self._waiting.popleft()
-        chosen = min(self._waiting, key=lambda waiting: self._last_turn.get(waiting.session, 0))
-        self._waiting.remove(chosen)
-        return chosen
+    def _open(self, waiting: Waiting, now: float) -> None:
+        reading = waiting.reading
+        station = self._stations[waiting.address]
+        awaits, sequence = OPENINGS[reading.stimulus], reading.sequence
+        is_overdue = reading.stimulus is Stimulus.CONFIRM and station.unconfirmed == (
+            waiting.session,
+            sequence,
+        )
+        if is_overdue and sequence is not None:
+            # The confirm comes late, and the next fragment follows it all the same.
+            awaits, sequence = Awaits.RESPONSE, next_sequence(sequence)
+        station.unconfirmed = None
+        if reading.function in CONTROLS and self._selected[0] is waiting.session:
+            self._selected = _NOTHING_SELECTED
+        self._exchange = Exchange(
+            session=waiting.session,
+            address=waiting.address,
+            request=waiting.frames[0],
+            reading=reading,
+            awaits=awaited_after(reading, awaits),
+            sequence=sequence,
+            started_s=now,
+            deadline_s=now + self._timing.response_timeout_s,
+        )
+        self._exchange.outbox.extend(waiting.frames)
 
-    def _send(self, address: int, frame: Frame, now: float) -> list[Step]:
-        self._sent_until_s = max(now, self._sent_until_s) + len(frame.octets) * self._timing.octet_s
-        if self._exchange is not None:
-            self._exchange.deadline_s = self._sent_until_s + self._timing.response_timeout_s
-        return [Send(address, frame)]
+    def _send(self, exchange: Exchange, frame: Frame, now: float) -> Step:
+        self._carrier.sent(len(frame.octets), now)
+        if frame.destination > SELF_ADDRESS:
+            self._carrier.keep_silent()
+        exchange.sent_s = self._carrier.sent_until_s
+        exchange.deadline_s = exchange.sent_s + self._timing.response_timeout_s
+        return Send(exchange.address, frame)
 
-    def _is_port_full(self, now: float) -> bool:
-        longest_s = LONGEST_FRAME * self._timing.octet_s
-        return self._sent_until_s - now > self._timing.port_frames * longest_s
+    def _finish(self, outcome: Outcome, now: float, unsent: Drop = Drop.EXPIRED) -> list[Step]:
+        exchange = self._exchange
+        assert exchange is not None
+        self._exchange = None
+        station = self._stations[exchange.address]
+        if outcome in MISSED:
+            station.owes(exchange, now + self._timing.response_timeout_s)
+        elif exchange.awaits is Awaits.CONFIRM_AND_MORE and exchange.sequence is not None:
+            station.unconfirmed = exchange.session, next_sequence(exchange.sequence, -1)
+        elif exchange.reading.function is Function.SELECT and exchange.session is not None:
+            self._selected = exchange.session, now + self._timing.response_timeout_s
+        elapsed_s = now - exchange.started_s
+        return [
+            *_dropped(exchange.address, len(exchange.outbox), unsent),
+            Finished(exchange.address, outcome, elapsed_s, exchange.evidence),
+        ]
+
+    def _starts_from_s(self, waiting: Waiting) -> float:
+        """Return from when a request may start, the line's own state aside (rules 5 and 7)."""
+        frame = waiting.frames[0]
+        if frame.destination > SELF_ADDRESS:
+            session, until_s = self._selected
+            return 0.0 if session is waiting.session else until_s
+        station = self._stations[waiting.address]
+        return station.safe_from_s(waiting.session, frame, waiting.reading)
+
+    def _drop_waiting(self, reason: Drop, is_unwanted: Callable[[Waiting], bool]) -> list[Step]:
+        return [
+            step
+            for waiting in self._queue.remove(is_unwanted)
+            for step in _dropped(waiting.address, len(waiting.frames), reason)
+        ]
 
     @staticmethod
     def _forget_the_absent(exchange: Exchange) -> None:
@@ -325,38 +387,15 @@ class Turn:
         if exchange.awaits in _AWAITS_MASTER:
             exchange.awaits = Awaits.NOTHING
 
-    def _go_on(self, now: float) -> list[Step]:
-        """After a step of the exchange: hand the line on if that was its last."""
-        if self._exchange is None or self._exchange.awaits is not Awaits.NOTHING:
-            return []
-        outcome = Outcome.ANSWERED if self._exchange.is_answered else Outcome.UNANSWERED
-        return self._finish(outcome, now) + self._start_next(now)
 
-    def _finish(self, outcome: Outcome, now: float) -> list[Step]:
-        exchange = self._exchange
-        assert exchange is not None
-        self._exchange = None
-        return [Finished(exchange.address, outcome, now - exchange.started_s)]
+def _dropped(address: int, frames: int, reason: Drop) -> list[Step]:
+    return [Dropped(address, reason)] * frames
 
-    def _drop_superseded(self, session: Hashable, address: int) -> list[Step]:
-        return self._drop_waiting(Drop.SUPERSEDED, session=session, address=address, stimuli=_ASKS_ANEW)
 
-    def _drop_waiting(
-        self,
-        reason: Drop,
-        *,
-        session: Hashable | None = None,
-        address: int | None = None,
-        stimuli: frozenset[Stimulus] | None = None,
-    ) -> list[Step]:
-        """Drop what waits, of one session, outstation and meaning where these are given."""
-        dropped = [
-            waiting
-            for waiting in self._waiting
-            if (session is None or waiting.session is session)
-            and (address is None or waiting.address == address)
-            and (stimuli is None or waiting.reading.stimulus in stimuli)
-        ]
-        for waiting in dropped:
-            self._waiting.remove(waiting)
-        return [Dropped(waiting.address, reason) for waiting in dropped]
+def _given_up(address: int, station: Station, reason: Drop) -> list[Step]:
+    """Drop the segments of a request that is not whole yet."""
+    return [
+        step
+        for refused in station.assembly.give_up(reason)
+        for step in _dropped(address, refused.frames, refused.reason)
+    ]

@@ -7,15 +7,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from bridge.endpoints.bridged_outstation import BridgedOutstation
+from bridge.endpoints.direction import Direction
 from bridge.endpoints.events import note, warn
 from bridge.endpoints.hub import LineHub
 from bridge.endpoints.serial_line import SerialSettings
 from bridge.endpoints.status import StatusServer
 from bridge.endpoints.tcp_server import TcpServer
 from bridge.endpoints.tcp_session import SessionLimits
+from bridge.endpoints.when_down import WhenDown
 from bridge.errors import BindError
-from bridge.routing.timing import octet_time_s
-from bridge.routing.turn import Timing
+from bridge.routing.timing import Timing, octet_time_s
 from bridge.service.config import Configuration, LineConfig, OutstationConfig, ServerConfig
 from bridge.service.leds import PanelLink
 from bridge.service.snapshot import take
@@ -56,6 +57,9 @@ class Bridge:
         self.outstations: dict[str, BridgedOutstation] = {}
         for outstation in configuration.outstations:
             self.indicators[outstation.name] = Indicator()
+            if outstation.broadcast == "deny":
+                # Also for one that is disabled: it hangs on the line and hears everything.
+                self.hubs[outstation.line].deny_broadcasts()
             if outstation.enabled:
                 self._add(outstation)
         self._outputs = open_outputs(_pins(configuration), backend=GpioBackend(configuration.service.gpio))
@@ -117,8 +121,10 @@ class Bridge:
         self._line_indicators[outstation.line].append(indicator)
         changed = self._changed if outstation.led is not None else _nothing
         link = PanelLink(indicator, self._loop.time, changed)
+        hub = self.hubs[outstation.line]
+        when_down = WhenDown(self._configuration.lines[outstation.line].when_down)
         bridged = BridgedOutstation(
-            outstation.name, outstation.link_address, self.hubs[outstation.line], observer=link
+            outstation.name, outstation.link_address, hub, observer=link, when_down=when_down
         )
         self.outstations[outstation.name] = bridged
         self.servers[outstation.server].add_outstation(bridged, link, outstation.masters)
@@ -142,6 +148,8 @@ class Bridge:
             else:
                 indicator.line_down(now)
         self._changed()
+        for server in self.servers.values():
+            server.reachability_changed()
 
     def _changed(self) -> None:
         self._driver.changed()
@@ -162,7 +170,14 @@ def _server(config: ServerConfig) -> TcpServer:
 
 def _settings(config: LineConfig) -> SerialSettings:
     return SerialSettings(
-        device=config.device, baud=config.baud, parity=config.parity, stop_bits=config.stop_bits
+        device=config.device,
+        baud=config.baud,
+        parity=config.parity,
+        stop_bits=config.stop_bits,
+        direction=Direction(config.direction),
+        pre_transmit_s=config.pre_transmit_s,
+        post_transmit_s=config.post_transmit_s,
+        rts_on_send=config.rts_on_send,
     )
 
 
@@ -172,6 +187,13 @@ def _timing(config: LineConfig) -> Timing:
         response_timeout_s=config.response_timeout_s,
         quiet_s=config.frame_timeout_s,
         request_ttl_s=config.request_ttl_s,
+        control_ttl_s=config.control_ttl_s,
+        exchange_limit_s=config.exchange_limit_s,
+        babble_s=config.babble_s,
+        turnaround_s=config.turnaround_s,
+        pre_transmit_s=config.pre_transmit_s,
+        post_transmit_s=config.post_transmit_s,
+        broadcast_dead_time_s=config.broadcast_dead_time_s,
     )
 
 

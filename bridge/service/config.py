@@ -22,6 +22,7 @@ from bridge.errors import ConfigurationError
 from bridge.link.framer import LinkErrorMode
 from bridge.service import physics
 from bridge.service.keys import FILE_KEYS, SERVICE_KEYS, read_document
+from bridge.service.line_times import PARITY_BITS
 from bridge.service.schema import Report, read_row, shortened
 
 _LONGEST_OCTETS: Final = 256 * 1024
@@ -53,7 +54,10 @@ class ServerConfig:
 
 @dataclass(frozen=True, slots=True)
 class LineConfig:
-    """One serial port and its settings."""
+    """One serial port, its settings and its times.
+
+    `pre_transmit_s` and `post_transmit_s` are as the file says, not yet the kernel's whole milliseconds.
+    """
 
     name: str
     device: str
@@ -63,11 +67,21 @@ class LineConfig:
     response_timeout_s: float
     frame_timeout_s: float
     request_ttl_s: float
+    control_ttl_s: float
+    exchange_limit_s: float
+    babble_s: float
+    broadcast_dead_time_s: float
+    turnaround_s: float
+    pre_transmit_s: float
+    post_transmit_s: float
+    direction: Literal["automatic", "rs485", "rts"]
+    rts_on_send: bool
+    when_down: Literal["hold", "close", "refuse"]
 
     @property
     def parity_bits(self) -> int:
         """The bits that parity adds to an octet: 0 or 1."""
-        return physics.PARITY_BITS[self.parity]
+        return PARITY_BITS[self.parity]
 
     @property
     def framing(self) -> str:
@@ -95,6 +109,7 @@ class OutstationConfig:
     link_address: int
     led: str | None
     enabled: bool
+    broadcast: Literal["allow", "deny"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,11 +10,14 @@ from bridge.endpoints.address_filter import AddressFilter
 from bridge.endpoints.endpoint import Endpoint
 from bridge.link.address import LAST_INDIVIDUAL, AddressKind, kind_of
 from bridge.link.framer import LinkErrorMode
-from bridge.routing.timing import default_frame_timeout_s, default_request_ttl_s, default_response_timeout_s
+from bridge.routing.timing import default_broadcast_dead_time_s
+from bridge.service import line_times
+from bridge.service.line_times import PARITY_BITS
 from bridge.service.paths import default_status_socket
-from bridge.service.physics import PARITY_BITS, SYSTEM_LED, Document, line_format
+from bridge.service.physics import SYSTEM_LED, Document
 from bridge.service.schema import (
     BOOLEAN,
+    DELAY,
     INTEGER,
     LEFT_OUT,
     NUMBER,
@@ -22,11 +25,14 @@ from bridge.service.schema import (
     STRINGS,
     TABLE,
     TABLES,
+    Delay,
+    DelayUnit,
     Key,
     RefusedError,
     Report,
     Row,
     between,
+    delay,
     kind_title,
     milliseconds,
     one_of,
@@ -44,12 +50,19 @@ BAUD_RATES: Final = (
 LOG_LEVELS: Final = ("debug", "info", "warning", "error")
 LOG_FORMATS: Final = ("text", "json")
 GPIO_DRIVERS: Final = ("auto", "mock", "none")
+DIRECTIONS: Final = ("automatic", "rs485", "rts")
+DOWN_POLICIES: Final = ("hold", "close", "refuse")
+BROADCAST_POLICIES: Final = ("allow", "deny")
 _LAST_PIN = 27
 _LONGEST_SOCKET_PATH_OCTETS = 107
 _LONGEST_TIME_MS = 600_000
+_LONGEST_LIMIT_MS = 3_600_000
+"""Sixteen of the longest fragments take half an hour at 300 baud."""
+_LONGEST_DEAD_TIME_MS = 60_000
 _MOST_MASTERS = 256
 _LONGEST_ADDRESS = 80
 """No endpoint and no network is longer, whatever its form."""
+_NO_DELAY = Delay(0.0, DelayUnit.MS)
 
 
 def _name(value: str) -> str:
@@ -179,32 +192,38 @@ SERVER_KEYS: Final[Mapping[str, Key]] = {
     ),
 }
 
+
+def _line_time(label: str, example_ms: int, longest_ms: int = _LONGEST_TIME_MS) -> Key:
+    """Return the key of a time that has a default in `bridge.service.line_times`."""
+    example, convert = f"{label}_ms = {example_ms}", milliseconds(1, longest_ms)
+    return Key(INTEGER, example, convert, default=LEFT_OUT, attribute=f"{label}_s")
+
+
+# `line_times.complete` makes seconds of the delays.
 LINE_KEYS: Final[Mapping[str, Key]] = {
     "device": Key(STRING, 'device = "/dev/ttyAMA2"', _absolute_path),
     "baud": Key(INTEGER, "baud = 9600", _baud),
     "parity": Key(STRING, 'parity = "none"', one_of(PARITY_BITS), default="none"),
     "stop_bits": Key(INTEGER, "stop_bits = 1", one_of((1, 2)), default=1),
-    "response_timeout_ms": Key(
+    "response_timeout_ms": _line_time("response_timeout", 2305),
+    "frame_timeout_ms": _line_time("frame_timeout", 141),
+    "request_ttl_ms": _line_time("request_ttl", 10_000),
+    "control_ttl_ms": _line_time("control_ttl", 5000),
+    "exchange_limit_ms": _line_time("exchange_limit", 60_000, _LONGEST_LIMIT_MS),
+    "babble_ms": _line_time("babble", 6000, _LONGEST_LIMIT_MS),
+    "broadcast_dead_time_ms": Key(
         INTEGER,
-        "response_timeout_ms = 2305",
-        milliseconds(1, _LONGEST_TIME_MS),
-        default=LEFT_OUT,
-        attribute="response_timeout_s",
+        "broadcast_dead_time_ms = 300",
+        milliseconds(0, _LONGEST_DEAD_TIME_MS),
+        default=default_broadcast_dead_time_s(),
+        attribute="broadcast_dead_time_s",
     ),
-    "frame_timeout_ms": Key(
-        INTEGER,
-        "frame_timeout_ms = 141",
-        milliseconds(1, _LONGEST_TIME_MS),
-        default=LEFT_OUT,
-        attribute="frame_timeout_s",
-    ),
-    "request_ttl_ms": Key(
-        INTEGER,
-        "request_ttl_ms = 10000",
-        milliseconds(1, _LONGEST_TIME_MS),
-        default=LEFT_OUT,
-        attribute="request_ttl_s",
-    ),
+    "turnaround": Key(DELAY, 'turnaround = "20 bits"', delay, default=LEFT_OUT),
+    "pre_transmit": Key(DELAY, 'pre_transmit = "1 ms"', delay, default=_NO_DELAY),
+    "post_transmit": Key(DELAY, 'post_transmit = "1 ms"', delay, default=_NO_DELAY),
+    "direction": Key(STRING, 'direction = "rs485"', one_of(DIRECTIONS), default="automatic"),
+    "rts_on_send": Key(BOOLEAN, "rts_on_send = true", default=True),
+    "when_down": Key(STRING, 'when_down = "hold"', one_of(DOWN_POLICIES), default="hold"),
 }
 
 LED_KEYS: Final[Mapping[str, Key]] = {
@@ -220,6 +239,7 @@ OUTSTATION_KEYS: Final[Mapping[str, Key]] = {
     "link_address": Key(INTEGER, "link_address = 12", _link_address),
     "led": Key(STRING, 'led = "led1"', _outstation_led, default=None),
     "enabled": Key(BOOLEAN, "enabled = true", default=True),
+    "broadcast": Key(STRING, 'broadcast = "allow"', one_of(BROADCAST_POLICIES), default="allow"),
 }
 
 
@@ -229,7 +249,7 @@ def read_document(file: Row, board_leds: Iterable[str], report: Report) -> Docum
     lines = _read_named(file, "line", LINE_KEYS, report)
     leds = _read_named(file, "led", LED_KEYS, report)
     for row in lines or ():
-        _add_line_defaults(row, file.values["line"][row.name])
+        line_times.complete(row)
     return Document(
         servers=servers or (),
         lines=lines or (),
@@ -268,19 +288,6 @@ def _read_one(
     except RefusedError as refusal:
         report.add(path, str(refusal))
     return read_row(table, keys, path, report, name)
-
-
-def _add_line_defaults(row: Row, table: Mapping[str, object]) -> None:
-    settings = line_format(row)
-    if settings is None:
-        return
-    defaults = {"response_timeout": default_response_timeout_s, "frame_timeout": default_frame_timeout_s}
-    for label, default in defaults.items():
-        if f"{label}_ms" not in table:
-            row.values[f"{label}_s"] = default(**settings)
-    response_timeout_s = row.get("response_timeout_s")
-    if "request_ttl_ms" not in table and response_timeout_s is not None:
-        row.values["request_ttl_s"] = default_request_ttl_s(response_timeout_s)
 
 
 def _read_outstations(file: Row, report: Report) -> list[Row]:

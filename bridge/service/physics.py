@@ -1,5 +1,7 @@
 """What no single key can tell: references, clashes and times that cannot work, over the rows of a whole file.
 
+What concerns one line's times is in `bridge.service.line_times`.
+
 Every check looks at values that were right by themselves (`Row` holds no others), and the references are
 checked first and dropped when wrong, so nothing is reported that follows from something reported before.
 A disabled outstation is checked like the others: enabling it must not break a file that was right.
@@ -7,27 +9,19 @@ A disabled outstation is checked like the others: enabling it must not break a f
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, Final, NamedTuple, TypedDict, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 from bridge.endpoints.address_filter import AddressFilter
 from bridge.endpoints.endpoint import Endpoint
-from bridge.routing.timing import (
-    LONGEST_FRAME,
-    default_frame_timeout_s,
-    default_response_timeout_s,
-    frame_time_s,
-    octet_time_s,
-)
+from bridge.service import line_times
 from bridge.service.schema import Report, Row, did_you_mean, in_words, shortened, shown, under
 
 _T = TypeVar("_T")
 _MOST_CLASHES: Final = 3
 
-PARITY_BITS: Final = {"none": 0, "even": 1, "odd": 1}
 SYSTEM_LED: Final = "system"
 """The LED that shows the program itself (`hw.board` calls it so too); no outstation may have it."""
 
@@ -50,14 +44,6 @@ class Document:
 _NOUNS: Final = {"server": "server", "line": "line", "led": "LED"}
 
 
-class LineFormat(TypedDict):
-    """The arguments that every function of `bridge.routing.timing` takes."""
-
-    baud: int
-    parity_bits: int
-    stop_bits: int
-
-
 class Exclusive(NamedTuple):
     """Attributes whose combined values only one row may have; `problem` has their values and {names}."""
 
@@ -77,7 +63,7 @@ _LINK_ADDRESS = Exclusive(
 def check(document: Document, board_leds: Mapping[str, int], report: Report) -> None:
     """Report everything that does not fit together. Drops wrong references from the outstations' rows."""
     for row in document.lines:
-        _check_times(row, report)
+        line_times.check(row, report)
     _check_exclusive(document.lines, _DEVICE, report)
     _check_endpoints(document.servers, report)
     _check_exclusive(document.leds, _PIN, report)
@@ -99,46 +85,20 @@ def warn(document: Document, report: Report) -> None:
                     row.path, f"no outstation uses it; write {label} = {shown(row.name)} in one, or delete it"
                 )
     for row in document.lines:
-        response_timeout_s, request_ttl_s = row.get("response_timeout_s"), row.get("request_ttl_s")
-        if request_ttl_s < response_timeout_s:
-            report.add(
-                under(row.path, "request_ttl_ms"),
-                f"{_ms(request_ttl_s)} is shorter than the response timeout of {_ms(response_timeout_s)}: "
-                "one silent RTU makes the requests behind it expire; "
-                f"write {_ceil_ms(response_timeout_s)} or more",
-            )
+        line_times.warn(row, report)
+    for (line,), group in _groups(document.outstations, ("line",)):
+        _warn_of_broadcasts(line, group, report)
 
 
-def line_format(row: Row) -> LineFormat | None:
-    """Return a line's settings as the arguments of the timing functions, or None when one was wrong."""
-    baud, parity, stop_bits = row.get("baud"), row.get("parity"), row.get("stop_bits")
-    if baud is None or parity is None or stop_bits is None:
-        return None
-    return LineFormat(baud=baud, parity_bits=PARITY_BITS[parity], stop_bits=stop_bits)
-
-
-def _check_times(row: Row, report: Report) -> None:
-    settings = line_format(row)
-    if settings is None:
-        return
-    limits = (
-        (
-            "response_timeout",
-            f"the longest frame of {LONGEST_FRAME} octets",
-            frame_time_s(LONGEST_FRAME, **settings),
-            default_response_timeout_s(**settings),
-        ),
-        ("frame_timeout", "an octet", octet_time_s(**settings), default_frame_timeout_s(**settings)),
-    )
-    for label, what, least_s, default_s in limits:
-        timeout_s = row.get(f"{label}_s")
-        if timeout_s is not None and timeout_s < least_s:
-            report.add(
-                under(row.path, f"{label}_ms"),
-                f"{_ms(timeout_s)} is shorter than {what}, which takes {_ms(least_s)} "
-                f"at {settings['baud']} baud; write at least {_ceil_ms(least_s)}, "
-                f"or leave it out for {_ceil_ms(default_s)}",
-            )
+def _warn_of_broadcasts(line: str, outstations: Sequence[Row], report: Report) -> None:
+    denying = [row for row in outstations if row.get("broadcast") == "deny"]
+    allowing = [row for row in outstations if row.get("broadcast") == "allow"]
+    if denying and allowing:
+        report.add(
+            under(denying[0].path, "broadcast"),
+            f"no broadcast goes to line {shown(line)}, for every RTU on a line hears it, "
+            f"so {_names(allowing)} will get none; write 'deny' there as well, or 'allow' here",
+        )
 
 
 def _check_exclusive(rows: Iterable[Row], exclusive: Exclusive, report: Report) -> None:
@@ -275,11 +235,3 @@ def _groups(rows: Iterable[Row], attributes: tuple[str, ...]) -> Iterator[tuple[
 
 def _names(rows: Iterable[Row]) -> str:
     return in_words((row.name for row in rows), "and")
-
-
-def _ms(seconds: float) -> str:
-    return f"{round(seconds * 1000, 1):g} ms"
-
-
-def _ceil_ms(seconds: float) -> int:
-    return math.ceil(round(seconds * 1000, 6))

@@ -14,6 +14,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from enum import Enum
 from typing import Any, Final, NamedTuple
 
 from bridge.errors import RtuBridgeError
@@ -34,6 +35,7 @@ STRING: Final = Kind((str,), "a string")
 INTEGER: Final = Kind((int,), "an integer")
 NUMBER: Final = Kind((int, float), "a number")
 BOOLEAN: Final = Kind((bool,), "a boolean")
+DELAY: Final = Kind((str,), "a delay in bits or ms")
 STRINGS: Final = Kind((list,), "an array of strings")
 TABLE: Final = Kind((dict,), "a table")
 TABLES: Final = Kind((list,), "an array of tables")
@@ -78,11 +80,15 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One table of the file: where it stands, its name, and the values that were right."""
+    """One table of the file: where it stands, its name, and the values that were right.
+
+    `written` are the known keys that the file has, right or wrong; the others have their defaults.
+    """
 
     path: str
     name: str
     values: dict[str, Any]
+    written: frozenset[str] = frozenset()
 
     def get(self, attribute: str) -> Any:
         """Return a value, or None where it was wrong, missing or left out."""
@@ -153,7 +159,7 @@ def read_row(
 ) -> Row:
     """Read one table; report unknown keys, then for each known key a missing, mistyped or refused value."""
     misspelt = _report_unknown(table, keys, path, report)
-    row = Row(path, name, {})
+    row = Row(path, name, {}, frozenset(label for label in keys if label in table))
     for label, key in keys.items():
         if label in table:
             _read_value(table[label], label, key, row, report)
@@ -218,6 +224,32 @@ def milliseconds(lowest: int, highest: int) -> Callable[[Any], float]:
     """Return a converter from milliseconds in a range to seconds."""
     in_range = between(lowest, highest)
     return lambda value: in_range(value) / 1000
+
+
+class DelayUnit(Enum):
+    """What a delay counts: bit times, which the baud rate makes seconds, or milliseconds."""
+
+    BITS = "bits"
+    MS = "ms"
+
+
+class Delay(NamedTuple):
+    """A time as the file writes it; not negative."""
+
+    amount: float
+    unit: DelayUnit
+
+
+_DELAY: Final = re.compile(r"(\d{1,9}(?:\.\d{1,9})?) ?(bits|ms)", re.ASCII)
+
+
+def delay(value: Any) -> Delay:
+    """Convert a number with its unit: "20 bits" or "2.5 ms"."""
+    match = _DELAY.fullmatch(value)
+    if match is None:
+        right = "write a number from 0 and its unit, such as '20 bits' or '2.5 ms'"
+        raise RefusedError(f"{shown(value)} is no delay in bits or ms; {right}")
+    return Delay(float(match[1]), DelayUnit(match[2]))
 
 
 def one_of(choices: Iterable[Any]) -> Callable[[Any], Any]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from bridge.endpoints.hub import LineHub
 from bridge.endpoints.tcp_server import TcpServer
+from bridge.routing.diagnosis import Diagnosis
 from bridge.service.config import Configuration, OutstationConfig
 from bridge.version import VERSION
 
@@ -59,8 +60,14 @@ def _line(hub: LineHub, framing: str, baud: int) -> dict[str, Any]:
         "name": hub.name,
         "device": line.settings.device,
         "settings": f"{baud} {framing}",
+        "direction": {
+            "in_force": line.direction_report.in_force,
+            "problem": line.direction_report.problem,
+        },
         "is_up": line.is_open,
         "reason": line.reason,
+        "is_babbling": hub.is_babbling,
+        "babbles": hub.babbles,
         "openings": line.openings,
         "losses": line.losses,
         "frames_heard": hub.counters.frames,
@@ -68,6 +75,8 @@ def _line(hub: LineHub, framing: str, baud: int) -> dict[str, Any]:
         "octets_discarded": hub.counters.octets_discarded,
         "crc_errors": hub.counters.crc_errors,
         "discards": _counts(hub.counters.discards),
+        "echo_octets": hub.echo.octets,
+        "echoes_spoiled": hub.echo.spoiled,
         "drops": _counts(hub.drops),
         "waiting_frames": hub.waiting_frames,
     }
@@ -94,10 +103,42 @@ def _outstation(bridge: Bridge, config: OutstationConfig) -> dict[str, Any]:
         "frames_from_master": counters.frames_from_master,
         "frames_to_master": counters.frames_to_master,
         "exchanges": _counts(counters.outcomes),
-        "last_response_s": None if counters.last_response_s is None else round(counters.last_response_s, 6),
+        "last_response_s": _seconds(counters.last_response_s),
         "is_answering": counters.is_answering,
         "drops": _counts(counters.drops),
+        "diagnosis": _diagnosis(counters.diagnosis, now),
     }
+
+
+def _diagnosis(diagnosis: Diagnosis, now: float) -> dict[str, Any]:
+    times, miss = diagnosis.response_times(), diagnosis.last_miss
+    return {
+        "requests": diagnosis.requests,
+        "answers": diagnosis.answers,
+        "timeouts": diagnosis.timeouts,
+        "late_answers": diagnosis.late_answers,
+        "last_late_by_s": _seconds(diagnosis.last_late_by_s),
+        "most_late_by_s": _seconds(diagnosis.most_late_by_s),
+        "crc_errors": diagnosis.crc_errors,
+        "wrong_address_answers": diagnosis.wrong_address_answers,
+        "response_times": None
+        if times is None
+        else {
+            "answers": times.answers,
+            "p50_s": _seconds(times.p50_s),
+            "p95_s": _seconds(times.p95_s),
+            "p99_s": _seconds(times.p99_s),
+            "longest_s": _seconds(times.longest_s),
+        },
+        "recommended_timeout_s": _seconds(diagnosis.recommended_timeout_s()),
+        "last_miss": None
+        if miss is None
+        else {"reason": miss.miss.value, "sentence": miss.sentence, "ago_s": round(now - miss.at_s, 3)},
+    }
+
+
+def _seconds(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 6)
 
 
 def _counts(counter: Mapping[Any, int]) -> dict[str, int]:

@@ -18,9 +18,9 @@ from bridge.endpoints.tcp_session import TcpSession
 from bridge.link.control import LinkFunction
 from bridge.link.frame import LONGEST_FRAME, Frame
 from bridge.link.framer import Discard
+from bridge.routing.diagnosis import Miss
 from bridge.routing.drop import Drop
 from bridge.routing.exchange import Outcome
-from bridge.routing.turn import Timing
 from tests.endpoints.conftest import Connect, Serve
 from tests.support.eventually import eventually, turns_of_the_loop
 from tests.support.frames import (
@@ -35,6 +35,7 @@ from tests.support.frames import (
 )
 from tests.support.outstations import Listener, SessionStub
 from tests.support.ptys import Device, Jack, Pty
+from tests.support.timings import timing
 
 pytestmark = pytest.mark.wire
 
@@ -105,24 +106,13 @@ async def line() -> AsyncIterator[Open]:
 
     def start(
         device: str,
-        *,
-        response_timeout_s: float = PATIENT_S,
-        request_ttl_s: float = PATIENT_S,
-        quiet_s: float = PATIENT_S,
-        queue_frames: int = 256,
+        **changes: float,
     ) -> Line:
-        timing = Timing(
-            octet_s=1e-6,
-            response_timeout_s=response_timeout_s,
-            quiet_s=quiet_s,
-            request_ttl_s=request_ttl_s,
-            queue_frames=queue_frames,
-        )
         states: list[tuple[str, bool]] = []
         hub = LineHub(
             "bay1",
             SerialSettings(device=device, baud=115200),
-            timing,
+            timing(**changes),
             line_changed=lambda name, is_up: states.append((name, is_up)),
         )
         hubs.append(hub)
@@ -315,6 +305,7 @@ async def test_dropped_expired(line: Open, adapter: Pty, device: Device) -> None
     await eventually(lambda: bay.other_counters.drops == {Drop.EXPIRED: 1}, "waited longer than it is worth")
     await turns_of_the_loop()
     assert device.frames == [link_status_request()]
+    await eventually(lambda: bay.counters.outcomes == {Outcome.TIMED_OUT: 1}, "the line is free")
     device.answer = answer
     bay.ask(other, link_status_request(OTHER_RTU))
     await eventually(lambda: other.sent, "the next request")
@@ -374,7 +365,7 @@ async def test_dropped_unknown_source(line: Open, adapter: Pty, device: Device) 
     assert session.sent == [unsolicited(7).octets]
 
 
-async def test_dropped_wrong_direction_is_our_own_echo(line: Open, adapter: Pty, device: Device) -> None:
+async def test_our_own_echo_is_taken_out(line: Open, adapter: Pty, device: Device) -> None:
     bay = line(adapter.device)
     await bay.up()
     session = bay.attach()
@@ -382,9 +373,33 @@ async def test_dropped_wrong_direction_is_our_own_echo(line: Open, adapter: Pty,
     for count in range(1, 4):
         bay.ask(session, request(count))
         await eventually(lambda n=count: len(session.sent) == n, "the answer after the echo")  # type: ignore[misc]
-    assert bay.hub.drops == {Drop.WRONG_DIRECTION: 3}
+    assert bay.hub.echo.octets == 3 * len(request(1).octets)
+    assert bay.hub.echo.spoiled == 0
+    assert bay.hub.counters.frames == 3
     assert session.sent == [response(sequence).octets for sequence in (1, 2, 3)]
     assert bay.counters.drops == {}
+
+
+async def test_a_spoiled_echo_is_counted(line: Open, adapter: Pty, device: Device) -> None:
+    bay = line(adapter.device)
+    await bay.up()
+    session = bay.attach()
+    bay.ask(session, request(1))
+    await eventually(lambda: device.frames, "the request")
+    octets = request(1).octets
+    adapter.write(octets[:12] + bytes((octets[12] ^ 0xFF,)) + response(1).octets)
+    await eventually(lambda: session.sent, "the answer after it")
+    assert bay.hub.echo.spoiled == 1
+
+
+async def test_dropped_wrong_direction_is_another_masters_frame(
+    line: Open, adapter: Pty, device: Device
+) -> None:
+    bay = line(adapter.device)
+    await bay.up()
+    bay.attach()
+    adapter.write(request(1, source=99).octets)
+    await eventually(lambda: bay.hub.drops == {Drop.WRONG_DIRECTION: 1}, "the drop")
 
 
 async def test_dropped_no_session(line: Open, adapter: Pty, device: Device) -> None:
@@ -444,7 +459,52 @@ async def test_only_the_answer_to_the_request_is_an_answer(
     bay.ask(session, request(1))
     await eventually(lambda: (bay.counters.drops + bay.other_counters.drops).total() == 2, "both strays")
     assert session.sent == [response(1).octets], "not the wrong one, and the right one not twice"
-    assert set(bay.counters.drops + bay.other_counters.drops) == {Drop.NOT_AWAITED}
+    assert Drop.NOT_AWAITED in bay.counters.drops
+    assert bay.other_counters.drops == ({Drop.OTHER_OUTSTATION: 1} if wrong.source == OTHER_RTU else {})
+
+
+async def test_a_late_answer_is_dropped_and_measured(line: Open, adapter: Pty, device: Device) -> None:
+    bay = line(adapter.device, response_timeout_s=SHORT_S)
+    await bay.up()
+    session = bay.attach()
+    bay.ask(session, request(1))
+    await eventually(lambda: bay.counters.outcomes == {Outcome.TIMED_OUT: 1}, "the timeout")
+    assert bay.counters.diagnosis.last_miss is not None
+    assert bay.counters.diagnosis.last_miss.miss is Miss.NOTHING_HEARD
+    adapter.write(response(1).octets)
+    await eventually(lambda: bay.counters.drops == {Drop.LATE: 1}, "the drop")
+    assert session.sent == []
+    assert bay.counters.diagnosis.late_answers == 1
+    assert bay.counters.diagnosis.last_miss.miss is Miss.LATE
+
+
+async def test_babble_is_noted_and_ends(line: Open, adapter: Pty, device: Device) -> None:
+    bay = line(adapter.device, babble_s=0.1, quiet_s=SHORT_S)
+    await bay.up()
+    session = bay.attach()
+
+    def is_noticed() -> bool:
+        adapter.write(b"\x55" * 8)
+        return bay.hub.is_babbling
+
+    await eventually(is_noticed, "babble")
+    assert bay.hub.babbles == 1
+    assert bay.observer.seen["noise"]
+    await eventually(lambda: not bay.hub.is_babbling, "calm")
+    device.answer = answer
+    bay.ask(session, link_status_request())
+    await eventually(lambda: session.sent, "the line works again")
+
+
+async def test_a_line_that_denies_broadcasts_sends_none(line: Open, adapter: Pty, device: Device) -> None:
+    bay = line(adapter.device)
+    await bay.up()
+    session = bay.attach()
+    bay.hub.deny_broadcasts()
+    bay.hub.submit(session, RTU, request(1, to=0xFFFF), 0.0)  # type: ignore[arg-type]
+    assert bay.counters.drops == {Drop.BROADCAST_DENIED: 1}
+    bay.ask(session, link_status_request())
+    await eventually(lambda: device.frames == [link_status_request()], "what is no broadcast")
 
 
 async def test_dropped_orphan_segment(line: Open, adapter: Pty, device: Device) -> None:
@@ -671,8 +731,7 @@ async def test_a_broadcast_goes_out_once_and_awaits_nothing(
 @pytest.fixture
 def alone(adapter: Pty) -> Callable[[int], tuple[LineHub, list[BridgedOutstation]]]:
     def make(count: int) -> tuple[LineHub, list[BridgedOutstation]]:
-        timing = Timing(octet_s=1e-6, response_timeout_s=PATIENT_S, quiet_s=1, request_ttl_s=PATIENT_S)
-        hub = LineHub("bay2", SerialSettings(device=adapter.device, baud=9600), timing)
+        hub = LineHub("bay2", SerialSettings(device=adapter.device, baud=9600), timing(quiet_s=1.0))
         return hub, [BridgedOutstation(f"rtu-{n}", 20 + n, hub) for n in range(count)]
 
     return make

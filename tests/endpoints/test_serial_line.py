@@ -14,13 +14,15 @@ from typing import Any
 import pytest
 import serial
 
-from bridge.endpoints import serial_line
+from bridge.endpoints import direction, serial_line
+from bridge.endpoints.direction import Direction, DirectionReport
 from bridge.endpoints.serial_line import SerialLine, SerialSettings, open_port
 from bridge.errors import LineError
 from tests.support.descriptors import open_descriptors
 from tests.support.eventually import eventually, turns_of_the_loop
 from tests.support.frames import request
 from tests.support.ptys import Jack, Pty
+from tests.support.uarts import ENABLED, RTS_ON_SEND, Uart
 
 pytestmark = pytest.mark.wire
 
@@ -124,15 +126,25 @@ def test_the_settings_reach_the_port(monkeypatch: pytest.MonkeyPatch, parity: An
     # A pty takes no parity, so ask pyserial what it was told.
     told: dict[str, Any] = {}
 
-    def fake(device: str, baud: int, **settings: Any) -> Any:
-        told.update(settings, device=device, baud=baud)
-        raise serial.SerialException(errno.ENOENT, "no")
+    class Fake(serial.Serial):
+        def __init__(self, port: None, baud: int, **settings: Any) -> None:
+            super().__init__(port, baud, **settings)
+            told.update(settings, baud=baud)
 
-    monkeypatch.setattr(serial_line.serial, "Serial", fake)
+        def open(self) -> None:
+            told.update(device=self.port, rts=self.rts)
+            raise serial.SerialException(errno.ENOENT, "no")
+
+    monkeypatch.setattr(serial_line.serial, "Serial", Fake)
     with pytest.raises(LineError):
         open_port(SerialSettings(device="/dev/x", baud=1200, parity=parity, stop_bits=2))
     assert told["device"] == "/dev/x"
     assert (told["baud"], told["parity"], told["stopbits"], told["exclusive"]) == (1200, expected, 2, True)
+    assert told["rts"], "an adapter may live on it"
+    settings = SerialSettings(device="/dev/x", baud=1200, direction=Direction.RS485)
+    with pytest.raises(LineError):
+        open_port(settings)
+    assert not told["rts"], "the bus is not driven while the port is opened"
 
 
 @pytest.mark.parametrize("parity", ["even", "odd"])
@@ -316,6 +328,332 @@ async def test_close_does_not_wait_for_an_opening_that_blocks(
     await eventually(lambda: driver.done, "the driver returns")
     await eventually(lambda: open_descriptors() == before, "the port that came too late is let go")
     assert (user.opened, user.lost, made.is_open) == (0, [], False)
+
+
+# Direction
+
+
+NO_MODE = (
+    "the driver has no RS-485 mode; "
+    'if the adapter switches by itself write direction = "automatic", else "rts"'
+)
+NO_RTS = 'the port has no RTS line; if the adapter switches by itself write direction = "automatic"'
+
+
+@pytest.fixture
+def uart(monkeypatch: pytest.MonkeyPatch) -> Uart:
+    """A driver in place of the pty's, for all that `bridge.endpoints.direction` asks."""
+    uart = Uart()
+    monkeypatch.setattr(direction, "ioctl", uart.ioctl)
+    return uart
+
+
+@pytest.fixture
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait for a driver's octets longer than a test takes on a busy machine."""
+    monkeypatch.setattr(direction, "_STUCK_S", 60.0)
+
+
+def _written(monkeypatch: pytest.MonkeyPatch, adapter: Pty, events: list[str]) -> None:
+    """Put each write to the adapter among the events."""
+    real_write = os.write
+
+    def recording_write(descriptor: int, octets: bytes) -> int:
+        if os.ttyname(descriptor) == adapter.device:
+            events.append(f"wrote {len(octets)}")
+        return real_write(descriptor, octets)
+
+    monkeypatch.setattr(serial_line.os, "write", recording_write)
+
+
+@pytest.mark.parametrize(
+    ("who", "problem"), [(Direction.AUTOMATIC, None), (Direction.RS485, NO_MODE), (Direction.RTS, NO_RTS)]
+)
+async def test_a_port_without_direction_control_opens_and_says_so(
+    line: Line, adapter: Pty, caplog: pytest.LogCaptureFixture, who: Direction, problem: str | None
+) -> None:
+    with caplog.at_level(logging.INFO, "bridge"):
+        made, _user = line(adapter.device, direction=who, pre_transmit_s=60.0)
+        assert made.direction_report == DirectionReport(asked=who, in_force="the port is not open")
+        await eventually(lambda: made.is_open, "the line is up")
+    report = made.direction_report
+    assert (report.asked, report.problem) == (who, problem)
+    assert report.in_force == ("nobody, unless the adapter does" if problem else "the adapter")
+    made.write(b"octets still flow")
+    assert await _read(adapter, 17) == b"octets still flow"
+    warnings = [record for record in caplog.records if record.levelno == logging.WARNING]
+    assert [vars(record)["fields"] for record in warnings] == [
+        {"line": "bay1", "device": adapter.device, "asked": str(who), "problem": problem}
+        for _ in range(problem is not None)
+    ]
+
+
+async def test_each_opening_warns_once_and_a_closed_port_reports_nothing(
+    line: Line, jack: Jack, caplog: pytest.LogCaptureFixture
+) -> None:
+    with Pty() as first, Pty() as second:
+        jack.plug_in(first)
+        made, user = line(jack.device, direction=Direction.RS485)
+        await eventually(lambda: made.is_open, "the line is up")
+        jack.plug_out()
+        first.unplug()
+        await eventually(lambda: user.lost, "the loss")
+        assert made.direction_report == DirectionReport(
+            asked=Direction.RS485, in_force="the port is not open"
+        )
+        jack.plug_in(second)
+        await eventually(lambda: made.is_open, "the line is up again")
+        assert made.direction_report.problem == NO_MODE
+    events = [event for event, _ in _events(caplog) if event == "direction not as asked"]
+    assert len(events) == 2
+
+
+async def test_the_driver_is_set_at_each_opening(line: Line, jack: Jack, uart: Uart) -> None:
+    with Pty() as first, Pty() as second:
+        jack.plug_in(first)
+        made, user = line(jack.device, direction=Direction.RS485, pre_transmit_s=0.002)
+        await eventually(lambda: made.is_open, "the line is up")
+        assert (uart.flags, uart.before_ms) == (ENABLED | RTS_ON_SEND, 2)
+        assert made.direction_report == DirectionReport(
+            asked=Direction.RS485,
+            in_force="the driver: RTS raised while sending, 2 ms before and 0 ms after",
+        )
+        uart.flags = 0  # a new adapter
+        jack.plug_in(second)
+        first.unplug()
+        await eventually(lambda: user.opened == 2, "the line is up again")
+        assert uart.flags == ENABLED | RTS_ON_SEND
+        await made.close(drain_s=0)
+    assert uart.flags == ENABLED | RTS_ON_SEND, "a closed port must not drive the bus"
+
+
+async def test_what_another_program_left_is_cleared_and_noted(
+    line: Line, adapter: Pty, uart: Uart, caplog: pytest.LogCaptureFixture
+) -> None:
+    uart.flags = ENABLED | RTS_ON_SEND
+    with caplog.at_level(logging.INFO, "bridge"):
+        made, _user = line(adapter.device)
+        await eventually(lambda: made.is_open, "the line is up")
+    assert uart.flags == 0
+    assert [event for event, _ in _events(caplog)] == ["line up", "left-over RS-485 settings cleared"]
+    assert vars(caplog.records[-1])["fields"] == {
+        "line": "bay1",
+        "device": adapter.device,
+        "settings": "RTS raised while sending, 0 ms before and 0 ms after",
+        "remedy": 'if the board needs them write direction = "rs485"',
+    }
+    assert made.direction_report.cleared == "RTS raised while sending, 0 ms before and 0 ms after"
+
+
+async def test_a_port_that_vanishes_while_its_direction_is_settled(
+    line: Line, adapter: Pty, uart: Uart
+) -> None:
+    uart.gone = errno.EIO
+    before = open_descriptors()
+    made, user = line(adapter.device, direction=Direction.RS485)
+    await eventually(lambda: made.reason == "unplugged or hung up", "an attempt")
+    assert (user.opened, made.is_open) == (0, False)
+    uart.gone = None
+    await eventually(lambda: made.is_open, "the line is up")
+    await made.close(drain_s=0)
+    await eventually(lambda: open_descriptors() == before, "no descriptor left behind")
+
+
+@pytest.mark.parametrize("who", [Direction.AUTOMATIC, Direction.RS485])
+async def test_a_frame_costs_one_write_where_the_program_does_not_switch(
+    line: Line, adapter: Pty, uart: Uart, monkeypatch: pytest.MonkeyPatch, who: Direction
+) -> None:
+    made, _user = line(adapter.device, direction=who, pre_transmit_s=0.01, post_transmit_s=0.01)
+    await eventually(lambda: made.is_open, "the line is up")
+    asked = len(uart.requests)
+    with monkeypatch.context() as patch:
+        _written(patch, adapter, uart.events)
+        made.write(LONG)
+    assert (uart.events, len(uart.requests)) == ([f"wrote {len(LONG)}"], asked)
+
+
+@pytest.mark.parametrize("pre_transmit_s", [0.0, 0.005])
+async def test_rts_is_raised_around_a_frame(
+    line: Line, adapter: Pty, uart: Uart, monkeypatch: pytest.MonkeyPatch, pre_transmit_s: float
+) -> None:
+    made, _user = line(
+        adapter.device,
+        baud=115200,
+        direction=Direction.RTS,
+        pre_transmit_s=pre_transmit_s,
+        post_transmit_s=0.005,
+    )
+    await eventually(lambda: made.is_open, "the line is up")
+    assert uart.events == ["lowered"]
+    assert made.direction_report.problem is None
+    uart.events.clear()
+    _written(monkeypatch, adapter, uart.events)
+    for count in (1, 2):
+        made.write(b"frame")
+        await eventually(lambda n=count: uart.events.count("lowered") == n, "RTS at rest")  # type: ignore[misc]
+    assert uart.events == ["raised", "wrote 5", "lowered"] * 2
+    assert await _read(adapter, 10) == b"frameframe"
+
+
+async def test_rts_is_held_for_the_time_of_the_octets_and_over_frames(
+    line: Line, adapter: Pty, uart: Uart
+) -> None:
+    loop = asyncio.get_running_loop()
+    # 11 bits with parity: 240 octets at 9600 baud are 275 ms.
+    made, _user = line(adapter.device, parity="even", direction=Direction.RTS)
+    await eventually(lambda: made.is_open, "the line is up")
+    begun_s = loop.time()
+    made.write(bytes(120))
+    await turns_of_the_loop(2)
+    made.write(bytes(120))
+    await eventually(lambda: uart.events == ["lowered", "raised", "lowered"], "RTS at rest")
+    assert loop.time() - begun_s >= 240 * 11 / 9600
+
+
+@pytest.mark.usefixtures("patience")
+async def test_rts_waits_for_the_driver(line: Line, adapter: Pty, uart: Uart) -> None:
+    made, user = line(adapter.device, baud=115200, direction=Direction.RTS)
+    await eventually(lambda: made.is_open, "the line is up")
+    uart.is_shifting = True
+    made.write(b"frame")
+    asked = len(uart.requests)
+    await eventually(lambda: len(uart.requests) >= asked + 6, "three looks at the transmitter")
+    assert uart.is_raised
+    uart.is_shifting = False
+    await eventually(lambda: not uart.is_raised, "RTS at rest")
+    assert (made.direction_report.problem, user.lost) == (None, [])
+
+
+async def test_a_driver_that_does_not_send_is_a_problem_once(
+    line: Line, adapter: Pty, uart: Uart, caplog: pytest.LogCaptureFixture
+) -> None:
+    made, user = line(adapter.device, baud=115200, direction=Direction.RTS)
+    await eventually(lambda: made.is_open, "the line is up")
+    uart.queued = 3
+    for count in (2, 3):
+        made.write(b"frame")
+        await eventually(lambda n=count: uart.events.count("lowered") == n, "RTS at rest")  # type: ignore[misc]
+    assert made.direction_report.problem == "RTS was released while the driver still counted unsent octets"
+    assert [event for event, _ in _events(caplog)].count("direction not as asked") == 1
+    assert (made.is_open, user.lost) == (True, [])
+
+
+@pytest.mark.usefixtures("patience")
+async def test_octets_that_the_driver_does_not_take_hold_rts(line: Line, adapter: Pty, uart: Uart) -> None:
+    made, user = line(adapter.device, baud=4_000_000, direction=Direction.RTS)
+    await eventually(lambda: made.is_open, "the line is up")
+    written = _overfill(made)
+    # All of it is due after a second; what reads it does so for as long as RTS is held.
+    due_s = asyncio.get_running_loop().time() + written * made.settings.octet_s + 0.05
+    read = 0
+    while asyncio.get_running_loop().time() < due_s:
+        read += len(os.read(adapter.far, 1000))
+        await asyncio.sleep(0.01)
+    assert uart.is_raised
+    assert len(await _read(adapter, written - read)) == written - read
+    await eventually(lambda: not uart.is_raised, "RTS at rest")
+    assert (made.direction_report.problem, user.lost) == (None, [])
+
+
+@pytest.mark.parametrize("pre_transmit_s", [0.0, 60.0], ids=["sending", "leading"])
+async def test_rts_goes_to_rest_when_the_port_is_lost(
+    line: Line, jack: Jack, uart: Uart, pre_transmit_s: float
+) -> None:
+    with Pty() as first, Pty() as second:
+        jack.plug_in(first)
+        # 100 octets at 50 baud take 20 s.
+        made, user = line(jack.device, baud=50, direction=Direction.RTS, pre_transmit_s=pre_transmit_s)
+        await eventually(lambda: made.is_open, "the line is up")
+        made.write(bytes(100))
+        assert uart.is_raised
+        jack.plug_out()
+        first.unplug()
+        await eventually(lambda: user.lost, "the loss")
+        await eventually(lambda: not uart.is_raised, "RTS at rest")
+        made.write(b"to nobody")
+        jack.plug_in(second)
+        await eventually(lambda: made.is_open, "the line is up again")
+        await turns_of_the_loop()
+        assert second.read() == b"", "nothing of what waited for the lost port"
+        assert not uart.is_raised
+
+
+async def test_a_port_that_refuses_rts_when_it_sends_is_lost(line: Line, adapter: Pty, uart: Uart) -> None:
+    made, user = line(adapter.device, direction=Direction.RTS)
+    await eventually(lambda: made.is_open, "the line is up")
+    uart.gone = errno.EIO
+    made.write(b"frame")
+    made.write(b"frame")
+    await eventually(lambda: user.lost, "the loss")
+    assert user.lost == ["unplugged or hung up"]
+    assert adapter.read() == b""
+    uart.gone = None
+    await eventually(lambda: made.is_open, "the line is up again")
+
+
+@pytest.mark.parametrize("pre_transmit_s", [0.0, 0.05], ids=["sending", "leading"])
+@pytest.mark.usefixtures("patience")
+async def test_close_sends_the_frame_and_then_puts_rts_to_rest(
+    line: Line, adapter: Pty, uart: Uart, monkeypatch: pytest.MonkeyPatch, pre_transmit_s: float
+) -> None:
+    made, _user = line(adapter.device, baud=1200, direction=Direction.RTS, pre_transmit_s=pre_transmit_s)
+    await eventually(lambda: made.is_open, "the line is up")
+    uart.events.clear()
+    _written(monkeypatch, adapter, uart.events)
+    made.write(b"frame")
+    uart.is_shifting = True
+    closing = asyncio.create_task(made.close(drain_s=30))
+    asked = len(uart.requests)
+    await eventually(lambda: len(uart.requests) >= asked + 6, "three looks at the transmitter")
+    assert uart.is_raised
+    uart.is_shifting = False
+    await closing
+    assert uart.events[:3] == ["raised", "wrote 5", "lowered"]
+    assert set(uart.events[3:]) <= {"lowered"}
+    assert await _read(adapter, 5) == b"frame"
+
+
+async def test_close_without_time_puts_rts_to_rest_at_once(line: Line, adapter: Pty, uart: Uart) -> None:
+    made, _user = line(adapter.device, direction=Direction.RTS, pre_transmit_s=60.0)
+    await eventually(lambda: made.is_open, "the line is up")
+    made.write(b"frame")
+    assert uart.is_raised
+    async with asyncio.timeout(10):
+        await made.close(drain_s=0)
+    assert (uart.is_raised, adapter.read()) == (False, b"")
+
+
+# Low latency
+
+
+async def test_low_latency_is_asked_for(
+    line: Line, adapter: Pty, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    asked: list[tuple[bool, str]] = []
+
+    def set_low_latency_mode(port: serial.Serial, is_wanted: bool) -> None:
+        asked.append((is_wanted, threading.current_thread().name))
+
+    monkeypatch.setattr(serial.Serial, "set_low_latency_mode", set_low_latency_mode)
+    with caplog.at_level(logging.DEBUG, "bridge"):
+        made, _user = line(adapter.device)
+        await eventually(lambda: made.is_open, "the line is up")
+    assert asked == [(True, "serial port")], "off the loop"
+    assert _events(caplog) == [("line up", "")]
+
+
+async def test_a_driver_without_low_latency_is_known_to_those_who_debug(
+    line: Line, adapter: Pty, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.DEBUG, "bridge"):
+        made, _user = line(adapter.device)
+        await eventually(lambda: made.is_open, "the line is up")
+    ours = [record for record in caplog.records if record.name == "bridge"]
+    assert [(record.getMessage(), record.levelno) for record in ours] == [
+        ("line up", logging.INFO),
+        ("no low latency", logging.DEBUG),
+    ]
+    assert "Inappropriate ioctl" in _events(caplog)[1][1]
 
 
 # Losing

@@ -7,13 +7,14 @@ import gc
 import logging
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import pytest
 
 from bridge.endpoints.address_filter import AddressFilter
 from bridge.endpoints.tcp_server import ConnectionState, TcpServer
-from bridge.endpoints.tcp_session import SessionEnd, SessionLimits
+from bridge.endpoints.tcp_session import SessionEnd, SessionLimits, TcpSession
 from bridge.errors import BindError, ConflictError, EndpointError
 from bridge.link.address import SELF_ADDRESS
 from bridge.link.control import LinkFunction
@@ -24,7 +25,7 @@ from tests.support.descriptors import no_descriptor_left, open_descriptors
 from tests.support.eventually import eventually, turns_of_the_loop
 from tests.support.frames import from_master, from_rtu, link_status, link_status_request
 from tests.support.masters import Master, overfill, unconnected
-from tests.support.outstations import FailingListener, Listener, Outstation
+from tests.support.outstations import FailingListener, Listener, Outstation, Told
 
 pytestmark = pytest.mark.wire
 
@@ -365,6 +366,85 @@ async def test_a_listener_that_raises_stops_nothing_and_is_counted(
     assert "this listener fails on connected" in failed[0]["error"]
     await connect(server.endpoint)
     await eventually(lambda: len(listener.states) == 3, "the next master")
+
+
+@dataclass(eq=False)
+class HastyListener(Listener):
+    """A listener that does something as soon as a master is there."""
+
+    when_connected: Callable[[], None] = lambda: None
+
+    def connection_state_changed(self, state: ConnectionState, peer: str) -> None:
+        super().connection_state_changed(state, peer)
+        if state is CONNECTED:
+            self.when_connected()
+
+
+@pytest.mark.parametrize("hasty", [0, 1, 2])
+async def test_a_session_that_ends_inside_its_own_listener_is_told_to_all_in_order(
+    serve: Serve, connect: Connect, hasty: int
+) -> None:
+    members = [Outstation(f"rtu-{n}", n) for n in (1, 2, 3)]
+    log: list[Told] = []
+    listeners = [Listener(member.name, log) for member in members]
+
+    def end_it() -> None:
+        session = members[0].session
+        assert session is not None
+        session.end(SessionEnd.LINK_DEAD)
+        assert server.session_of(members[0]) is None
+
+    listeners[hasty] = HastyListener(members[hasty].name, log, end_it)
+    server = await serve(*zip(members, listeners, ["127.0.0.1"] * 3, strict=True))
+    master = await connect(server.endpoint)
+    name = master.name
+    assert await master.receive_to_the_end() == b""
+    assert log == [(f"rtu-{n}", state, name) for state in (CONNECTED, DISCONNECTED) for n in (1, 2, 3)]
+    assert server.session_ends == {SessionEnd.LINK_DEAD: 1}
+    assert [[what for what, _ in member.events] for member in members] == [["started", "ended"]] * 3
+    await connect(server.endpoint)
+    await eventually(lambda: len(log) == 12, "the next one comes and goes as well")
+
+
+async def test_a_listener_that_ends_the_session_and_raises_leaves_the_others_their_news(
+    serve: Serve, connect: Connect
+) -> None:
+    one, other = Outstation("rtu-1", 1), Outstation("rtu-2", 2)
+    listener = Listener("rtu-2")
+
+    def end_and_fail() -> None:
+        assert one.session is not None
+        one.session.end(SessionEnd.LINK_DEAD)
+        raise RuntimeError("and fails")
+
+    hasty = HastyListener("rtu-1", when_connected=end_and_fail)
+    server = await serve((one, hasty, "127.0.0.1"), (other, listener, "127.0.0.1"))
+    master = await connect(server.endpoint)
+    assert await master.receive_to_the_end() == b""
+    assert hasty.states == listener.states == [CONNECTED, DISCONNECTED]
+    assert server.listener_errors == 1
+
+
+async def test_a_session_that_an_outstation_ends_at_once_is_not_given_to_the_others(
+    serve: Serve, connect: Connect
+) -> None:
+    class Unwilling(Outstation):
+        def session_started(self, session: TcpSession) -> None:
+            super().session_started(session)
+            session.end(SessionEnd.LINK_DEAD)
+
+    unwilling, other = Unwilling("rtu-1", 1), Outstation("rtu-2", 2)
+    log: list[Told] = []
+    server = await serve(
+        (unwilling, Listener("rtu-1", log), "127.0.0.1"), (other, Listener("rtu-2", log), "127.0.0.1")
+    )
+    master = await connect(server.endpoint)
+    name = master.name
+    assert await master.receive_to_the_end() == b""
+    assert [what for what, _ in other.events] == ["ended"]
+    assert other.session is None
+    assert log == [(f"rtu-{n}", state, name) for state in (CONNECTED, DISCONNECTED) for n in (1, 2)]
+    assert server.sessions == ()
 
 
 # Frames

@@ -315,7 +315,6 @@ def lost_and_found(bridge: BridgeProcess) -> bool:
 @contextmanager
 def rtu_process(wire: Wire, analog: float) -> Iterator[subprocess.Popen[bytes]]:
     """Run an RTU in a process of its own, with one analog value, until it is killed."""
-    wire.forget_unread()
     command = [sys.executable, "-m", "tests.support.opendnp3", str(wire.rtu), str(RTU), str(analog)]
     with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None

@@ -109,7 +109,8 @@ def test_answers_that_nobody_asked_for_go_nowhere(
     line.write(SOUTH.response(3))
     assert south.read_frame() == SOUTH.response(3)
     assert bridge.outstation(NORTH.rtu)["drops"] == {"not_awaited": 2}
-    assert bridge.outstation(SOUTH.rtu)["drops"] == {"not_awaited": 1}
+    assert bridge.outstation(SOUTH.rtu)["drops"] == {"other_outstation": 1}
+    assert bridge.outstation(NORTH.rtu)["diagnosis"]["wrong_address_answers"] == 2
     assert bridge.line()["drops"] == {"unknown_source": 1}
 
 
@@ -159,7 +160,7 @@ def test_a_silent_rtu_delays_the_others_by_its_timeout_only(
     assert bridge.outstation(NORTH.rtu)["exchanges"] == {"timed_out": 1}
     assert bridge.outstation(SOUTH.rtu)["exchanges"] == {"answered": 1}
     line.write(NORTH.response(0, b"late"))
-    until(lambda: bridge.outstation(NORTH.rtu)["drops"] == {"not_awaited": 1}, "the late answer is dropped")
+    until(lambda: bridge.outstation(NORTH.rtu)["drops"] == {"late": 1}, "the late answer is dropped")
 
 
 def test_the_ends_of_sessions_are_their_own(

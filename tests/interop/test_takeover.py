@@ -129,7 +129,7 @@ def test_a_silent_rtu_is_in_quarantine_for_the_response_timeout(
                 rtu.write(response(4, FRESH))
                 assert new.read_frame() == response(4, FRESH)
                 assert bridge.outstation(RTU)["exchanges"] == {"timed_out": 1, "answered": 1}
-                assert bridge.outstation(RTU)["drops"] == {"not_awaited": 1}
+                assert bridge.outstation(RTU)["drops"] == {"late": 1}
                 assert_taken_over(bridge, old, new)
 
 

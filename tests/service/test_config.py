@@ -1,6 +1,6 @@
 import random
 import re
-from dataclasses import FrozenInstanceError
+from dataclasses import FrozenInstanceError, asdict, replace
 from pathlib import Path
 
 import pytest
@@ -19,6 +19,7 @@ from bridge.service.config import (
     load,
     parse,
 )
+from bridge.service.keys import BAUD_RATES, LINE_KEYS
 from bridge.service.physics import SYSTEM_LED
 from hw.board import DEFAULT_BOARD
 
@@ -27,6 +28,7 @@ GOOD = sorted((FILES / "good").glob("*.toml"))
 BAD = sorted((FILES / "bad").glob("*.toml"))
 SAMPLE = (FILES / "good" / "sample.toml").read_text(encoding="utf-8")
 MINIMAL = (FILES / "good" / "minimal.toml").read_text(encoding="utf-8")
+ROUNDED = ("response_timeout_s", "frame_timeout_s", "babble_s")
 BOARD_LEDS = {"system": 26, "led1": 17, "led2": 27}
 
 
@@ -80,6 +82,16 @@ def test_the_sample_as_a_whole() -> None:
                 response_timeout_s=1.305,
                 frame_timeout_s=0.141,
                 request_ttl_s=10.0,
+                control_ttl_s=5.0,
+                exchange_limit_s=60.0,
+                babble_s=6.0,
+                broadcast_dead_time_s=0.3,
+                turnaround_s=20 / 9600,
+                pre_transmit_s=0.0,
+                post_transmit_s=0.0,
+                direction="automatic",
+                rts_on_send=True,
+                when_down="hold",
             )
         },
         leds={"led1": LedConfig(name="led1", pin=17, active_low=False)},
@@ -92,6 +104,7 @@ def test_the_sample_as_a_whole() -> None:
                 link_address=12,
                 led="led1",
                 enabled=True,
+                broadcast="allow",
             ),
         ),
         warnings=(),
@@ -108,6 +121,125 @@ def test_defaults() -> None:
     assert (line.parity, line.stop_bits, line.request_ttl_s) == ("none", 1, 10.0)
     assert line.response_timeout_s == pytest.approx(2.304167)
     assert line.frame_timeout_s == pytest.approx(0.1416667)
+    assert minimal.outstations[0].broadcast == "allow"
+    assert (
+        replace(line, response_timeout_s=1.305, frame_timeout_s=0.141, babble_s=6.0) == sample.lines["bay1"]
+    )
+
+
+def test_default_times_of_a_shared_line_follow_baud_rate_and_parity() -> None:
+    text = MINIMAL.replace("baud = 9600", 'baud = 300\nparity = "odd"')
+    line = parse(text, "f.toml").lines["bay1"]
+    fragment_s = 9 * 292 * 11 / 300
+    assert line.control_ttl_s == pytest.approx(1.5 * (2.0 + 292 * 11 / 300))
+    assert line.exchange_limit_s == pytest.approx(16 * fragment_s)
+    assert line.babble_s == pytest.approx(3.0 + fragment_s)
+    assert line.turnaround_s == pytest.approx(2 * 11 / 300)
+
+
+def test_default_times_follow_the_times_that_are_written() -> None:
+    def line(keys: str) -> LineConfig:
+        return parse(MINIMAL.replace("9600", f"9600\n{keys}"), "f.toml").lines["bay1"]
+
+    assert line("response_timeout_ms = 50000").exchange_limit_s == 100.0
+    assert line("response_timeout_ms = 8000").control_ttl_s == 12.0
+    assert line("request_ttl_ms = 3000").control_ttl_s == 3.0
+    assert line("control_ttl_ms = 3000").request_ttl_s == 10.0
+
+
+def test_lines_and_outstations_that_are_not_as_by_default() -> None:
+    configuration = load(FILES / "good" / "shared_lines.toml")
+    kernel, switched, plain = configuration.lines.values()
+    assert kernel == replace(
+        plain,
+        name="kernel",
+        device="/dev/ttyAMA2",
+        baud=9600,
+        response_timeout_s=kernel.response_timeout_s,
+        frame_timeout_s=kernel.frame_timeout_s,
+        request_ttl_s=10.0,
+        control_ttl_s=2.5,
+        exchange_limit_s=30.0,
+        babble_s=1.0,
+        broadcast_dead_time_s=0.0,
+        turnaround_s=pytest.approx(0.0035),
+        pre_transmit_s=pytest.approx(0.001),
+        post_transmit_s=0.1,
+        direction="rs485",
+        rts_on_send=False,
+        when_down="close",
+    )
+    assert (switched.turnaround_s, switched.pre_transmit_s, switched.post_transmit_s) == (0.0, 0.0, 0.00025)
+    assert (switched.direction, switched.rts_on_send, switched.when_down) == ("rts", True, "refuse")
+    assert plain.turnaround_s == 10.0
+    assert [outstation.broadcast for outstation in configuration.outstations] == [
+        *("deny", "deny"),
+        *("allow", "allow"),
+    ]
+    assert configuration.warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "expected_s"),
+    [
+        ("0 ms", 0.0),
+        ("0 bits", 0.0),
+        ("2.5 ms", 0.0025),
+        ("2.5ms", 0.0025),
+        ("10000 ms", 10.0),
+        ("20 bits", 20 / 9600),
+        ("0.5bits", 0.5 / 9600),
+        ("96000 bits", 10.0),
+    ],
+)
+def test_a_delay_is_in_bits_or_ms(text: str, expected_s: float) -> None:
+    configuration = parse(MINIMAL.replace("9600", f'9600\nturnaround = "{text}"'), "f.toml")
+    assert configuration.lines["bay1"].turnaround_s == pytest.approx(expected_s)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(
+            "",
+            "20",
+            "bits",
+            "20 bit",
+            "20 BITS",
+            "20 s",
+            "20 us",
+            "-20 bits",
+            "+20 bits",
+            "1e3 ms",
+            "0x10 ms",
+        ),
+        *("2,5 ms", ".5 ms", "5. ms", "2  ms", " 2 ms", "2 ms ", "2 ms\\n", "2\\tms", "nan ms", "inf ms"),
+        *("٢ ms", "1_000 ms", "2 ms 5 bits", "9" * 10 + " ms"),
+    ],
+)
+def test_what_is_no_delay(text: str) -> None:
+    (problem,) = _problems(MINIMAL.replace("9600", f'9600\npre_transmit = "{text}"'))
+    assert problem.startswith("f.toml: line.bay1.pre_transmit: ")
+    assert problem.endswith(
+        " is no delay in bits or ms; write a number from 0 and its unit, such as '20 bits' or '2.5 ms'"
+    )
+
+
+def test_the_readme_shows_every_key_with_its_default() -> None:
+    readme = (Path(__file__).parent.parent.parent / "README.md").read_text(encoding="utf-8")
+    block = re.search(r"\n## Configuration\n.*?\n```toml\n(.*?)```", readme, re.DOTALL)
+    assert block is not None
+    shown = parse(block[1], "README.md").lines["bay1"]
+    section = re.search(r"\[line\.bay1\].*?\n\n", block[1], re.DOTALL)
+    assert section is not None
+    assert set(re.findall(r"^(\w+) =", section[0], re.MULTILINE)) == set(LINE_KEYS)
+    text = MINIMAL.replace("/dev/ttyAMA2", shown.device)
+    default = asdict(parse(text, "f.toml").lines["bay1"])
+    # Milliseconds are whole in a file.
+    assert asdict(shown) == {
+        label: pytest.approx(value, abs=0.00051) if label in ROUNDED else value
+        for label, value in default.items()
+    }
 
 
 def test_default_timeouts_follow_baud_rate_and_parity() -> None:
@@ -142,6 +274,20 @@ def test_warnings() -> None:
             "line.spare: no outstation uses it; write line = 'spare' in one, or delete it",
             "line.bay1.request_ttl_ms: 1000 ms is shorter than the response timeout of 2304.2 ms: "
             "one silent RTU makes the requests behind it expire; write 2305 or more",
+            "line.bay1.post_transmit: has no effect with direction 'automatic', which leaves RTS alone; "
+            "write direction = 'rs485' or 'rts', or delete it",
+            "line.bay1.rts_on_send: has no effect with direction 'automatic', which leaves RTS alone; "
+            "write direction = 'rs485' or 'rts', or delete it",
+            "line.bay2.control_ttl_ms: 2304 ms is shorter than the response timeout of 2304.2 ms: "
+            "one silent RTU makes the controls behind it expire; write 2305 or more",
+            "line.bay2.pre_transmit: 2.083 ms becomes 3 ms: the kernel takes whole milliseconds "
+            "with direction 'rs485'; write '3 ms'",
+            "line.bay3.control_ttl_ms: 10001 ms is longer than the request TTL of 10000 ms: "
+            "a control is sent later than any other request; "
+            "write at most 10000, or request_ttl_ms = 10001",
+            "outstation.pole-13.broadcast: no broadcast goes to line 'bay1', "
+            "for every RTU on a line hears it, so 'pole-12' will get none; "
+            "write 'deny' there as well, or 'allow' here",
         )
     )
 
@@ -186,6 +332,37 @@ def test_the_last_moments_of_a_timeout_that_is_long_enough() -> None:
     assert "at least 305" in _problems(MINIMAL.replace("9600", "9600\nresponse_timeout_ms = 304"))[0]
     assert parse(MINIMAL.replace("9600", "9600\nframe_timeout_ms = 2"), "f.toml")
     assert "at least 2" in _problems(MINIMAL.replace("9600", "9600\nframe_timeout_ms = 1"))[0]
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [
+        ("babble_ms = 305", "babble_ms = 304"),
+        ("exchange_limit_ms = 2305", "exchange_limit_ms = 2304"),
+        ("request_ttl_ms = 5000\ncontrol_ttl_ms = 5000", "request_ttl_ms = 5000\ncontrol_ttl_ms = 5001"),
+        ('turnaround = "96000 bits"', 'turnaround = "96001 bits"'),
+        ('direction = "rs485"\npre_transmit = "960 bits"', 'direction = "rs485"\npre_transmit = "961 bits"'),
+        ('direction = "rs485"\npost_transmit = "100 ms"', 'direction = "rs485"\npost_transmit = "100.1 ms"'),
+        ('direction = "rts"\npost_transmit = "10000 ms"', 'direction = "rts"\npost_transmit = "10001 ms"'),
+        ('direction = "rs485"\nturnaround = "10000 ms"', 'direction = "rs485"\nturnaround = "10001 ms"'),
+        ("broadcast_dead_time_ms = 0", "broadcast_dead_time_ms = -1"),
+    ],
+)
+def test_the_last_value_that_is_right(right: str, wrong: str) -> None:
+    assert parse(MINIMAL.replace("9600", f"9600\n{right}"), "f.toml")
+    (problem,) = _problems(MINIMAL.replace("9600", f"9600\n{wrong}"))
+    key = wrong.splitlines()[-1].partition(" ")[0]
+    assert problem.startswith(f"f.toml: line.bay1.{key}: ")
+
+
+def test_the_longest_delays_that_a_problem_names_are_right() -> None:
+    for baud in BAUD_RATES:
+        text = MINIMAL.replace("9600", f'{baud}\ndirection = "rs485"\npre_transmit = "101 ms"')
+        (problem,) = _problems(text)
+        named = re.search(r"or '(\d+ bits)'", problem)
+        assert named is not None
+        line = parse(text.replace("101 ms", named[1]), "f.toml").lines["bay1"]
+        assert line.pre_transmit_s == pytest.approx(0.1)
 
 
 @pytest.mark.parametrize("octets", [b"\xef\xbb\xbf" + SAMPLE.encode(), SAMPLE.replace("\n", "\r\n").encode()])

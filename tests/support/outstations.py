@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from bridge.endpoints.tcp_server import ConnectionState
 from bridge.endpoints.tcp_session import TcpSession
+from bridge.endpoints.when_down import WhenDown
 from bridge.link.frame import Frame
 
 Told = tuple[str, ConnectionState, str]
@@ -48,6 +49,8 @@ class Outstation:
     link_address: int
     bus: Hashable = ""
     is_alone_on_bus: bool = True
+    is_reachable: bool = True
+    when_down: WhenDown = WhenDown.HOLD
     frames: list[Frame] = field(default_factory=list)
     session: TcpSession | None = None
     events: list[tuple[str, TcpSession]] = field(default_factory=list)

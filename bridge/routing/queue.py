@@ -1,0 +1,117 @@
+"""The requests of all sessions that wait for their turn on a line.
+
+Rules:
+  1. Sessions take turns: the one whose last turn is longest ago is next.
+  2. What ends somebody else's wait (confirms, link replies) goes first, then controls, then the rest: but no
+     more than a few turns in a row are taken before their time, so that nobody starves.
+  3. What waited longer than it is worth is taken out, never sent.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from enum import IntEnum
+
+from bridge.application.function import CONTROLS
+from bridge.link.frame import Frame
+from bridge.routing.stimulus import Reading, Stimulus
+
+_MOST_JUMPS = 4
+
+
+class Rank(IntEnum):
+    """The order of what waits (rule 2)."""
+
+    ENDS_A_WAIT = 0
+    CONTROL = 1
+    REQUEST = 2
+
+
+_ENDS_A_WAIT = frozenset({Stimulus.CONFIRM, Stimulus.UNSOLICITED_CONFIRM, Stimulus.LINK_REPLY})
+
+
+def rank_of(reading: Reading) -> Rank:
+    """Return the rank of what a master's frame starts."""
+    if reading.stimulus in _ENDS_A_WAIT:
+        return Rank.ENDS_A_WAIT
+    return Rank.CONTROL if reading.function in CONTROLS else Rank.REQUEST
+
+
+@dataclass(slots=True, eq=False)
+class Waiting:
+    """A request with all of its frames, which go out back to back."""
+
+    session: Hashable
+    address: int
+    frames: tuple[Frame, ...]
+    reading: Reading
+    rank: Rank
+    expires_s: float
+
+
+class Queue:
+    """What waits on one line."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[Waiting] = deque()
+        self._turns = 0
+        self._last_turn: dict[Hashable, int] = {}
+        self._jumps = 0
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    @property
+    def frames(self) -> int:
+        """How many frames wait."""
+        return sum(len(waiting.frames) for waiting in self._waiting)
+
+    def frames_of(self, session: Hashable) -> int:
+        """How many frames of one session wait."""
+        return sum(len(waiting.frames) for waiting in self._waiting if waiting.session is session)
+
+    def add(self, waiting: Waiting) -> None:
+        """Let a request wait."""
+        self._waiting.append(waiting)
+
+    def forget(self, session: Hashable) -> None:
+        """Forget when a session had its last turn: it is over."""
+        self._last_turn.pop(session, None)
+
+    def next_expiry(self) -> float | None:
+        """When the first request expires, or None."""
+        return min((waiting.expires_s for waiting in self._waiting), default=None)
+
+    def remove(self, is_unwanted: Callable[[Waiting], bool]) -> list[Waiting]:
+        """Take out and return every request that is no longer wanted."""
+        removed = [waiting for waiting in self._waiting if is_unwanted(waiting)]
+        for waiting in removed:
+            self._waiting.remove(waiting)
+        return removed
+
+    def next_start(self, starts_from: Callable[[Waiting], float]) -> float | None:
+        """When the first request may start, by what `starts_from` says of each."""
+        return min(map(starts_from, self._waiting), default=None)
+
+    def take(self, now: float, starts_from: Callable[[Waiting], float]) -> Waiting | None:
+        """Take out the request whose turn it is, among those that may start now."""
+        able = [waiting for waiting in self._waiting if starts_from(waiting) <= now]
+        if not able:
+            return None
+        chosen = able[0] if len(able) == 1 else self._choose(able)
+        self._waiting.remove(chosen)
+        self._turns += 1
+        self._last_turn[chosen.session] = self._turns
+        return chosen
+
+    def _choose(self, able: list[Waiting]) -> Waiting:
+        due = min(able, key=lambda waiting: (self._last_turn.get(waiting.session, 0), waiting.rank))
+        first = min(able, key=lambda waiting: (waiting.rank, self._last_turn.get(waiting.session, 0)))
+        is_jump = first.session is not due.session
+        if is_jump and self._jumps < _MOST_JUMPS:
+            self._jumps += 1
+            return first
+        self._jumps = 0
+        return due

@@ -1,0 +1,52 @@
+"""What a line's turns lead to: the steps that the shell carries out, in order."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import NamedTuple
+
+from bridge.link.frame import Frame
+from bridge.routing.drop import Drop
+from bridge.routing.exchange import Evidence, Outcome
+
+
+class Send(NamedTuple):
+    """Write this frame to the line now."""
+
+    address: int
+    frame: Frame
+
+
+class Deliver(NamedTuple):
+    """Hand this frame to the session."""
+
+    session: Hashable
+    address: int
+    frame: Frame
+
+
+class Dropped(NamedTuple):
+    """Count this frame; `address` is the outstation it concerns, None if there is none."""
+
+    address: int | None
+    reason: Drop
+    response_s: float | None = None
+    """For a late answer: how long after the last octet of its request it came."""
+
+
+class Finished(NamedTuple):
+    """An exchange with the outstation ended, `elapsed_s` after its request began."""
+
+    address: int
+    outcome: Outcome
+    elapsed_s: float
+    evidence: Evidence
+
+
+class Babble(NamedTuple):
+    """The line began or ceased to be talked on without end."""
+
+    is_on: bool
+
+
+Step = Send | Deliver | Dropped | Finished | Babble
