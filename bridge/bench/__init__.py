@@ -2,6 +2,7 @@
 
 from bridge.bench.loop import Bench
 from bridge.bench.noise import Noise, NoiseMaker
+from bridge.bench.process import BridgeProcess
 from bridge.bench.values import BRIDGE, Direction, Duplex, MediumCounters, Passage
 from bridge.bench.wire import BenchLine, RtuEnd
 
@@ -9,6 +10,7 @@ __all__ = [
     "BRIDGE",
     "Bench",
     "BenchLine",
+    "BridgeProcess",
     "Direction",
     "Duplex",
     "MediumCounters",

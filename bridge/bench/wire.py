@@ -124,19 +124,15 @@ class BenchLine:
 
     def start(self) -> None:
         """Make the ptys and begin to carry. FileExistsError if `device` is there and no left-over link."""
-        with self._bench.lock:
-            if self._device is not None:
-                raise RuntimeError("this bench line was started before")
-            if self._asked_device is None:
-                self._folder = Path(tempfile.mkdtemp(prefix="rtu-bridge-wire-"))
-            self._device = self._asked_device or Path(str(self._folder)) / "bridge"
-            if self._device.is_symlink() and not self._device.exists():
-                # The link of a line whose program was killed.
-                self._device.unlink()
-            self._bench.add(self)
-            for rtu in self.rtus:
-                self._add_port(rtu.number)
-            self._plug_in()
+        if self._device is not None:
+            raise RuntimeError("this bench line was started before")
+        try:
+            with self._bench.lock:
+                self._make()
+        except BaseException:
+            # Not with the lock: its thread has to end.
+            self.close()
+            raise
 
     def close(self) -> None:
         """Take everything away. A second call does nothing."""
@@ -252,6 +248,18 @@ class BenchLine:
                 self._held_back.discard(number)
                 self._bench.listen(self._ports[number], is_listening=True)
         return self._medium.next_deadline()
+
+    def _make(self) -> None:
+        if self._asked_device is None:
+            self._folder = Path(tempfile.mkdtemp(prefix="rtu-bridge-wire-"))
+        self._device = self._asked_device or Path(str(self._folder)) / "bridge"
+        if self._device.is_symlink() and not self._device.exists():
+            # The link of a line whose program was killed.
+            self._device.unlink()
+        self._bench.add(self)
+        for rtu in self.rtus:
+            self._add_port(rtu.number)
+        self._plug_in()
 
     def _plug_in(self) -> None:
         port = self._add_port(BRIDGE)

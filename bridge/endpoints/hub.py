@@ -226,8 +226,11 @@ class LineHub:
             for session in [held for held in self._held if self._turn.waiting_of(held) <= _HOLD_FRAMES // 2]:
                 self._held.discard(session)
                 session.release(self)
-        deadlines = self._framer.next_deadline(), self.echo.next_deadline(), self._turn.next_deadline()
-        self._timer.set(min((deadline for deadline in deadlines if deadline is not None), default=None))
+        deadline = self._turn.next_deadline()
+        for other in (self._framer.next_deadline(), self.echo.next_deadline()):
+            if other is not None and (deadline is None or other < deadline):
+                deadline = other
+        self._timer.set(deadline)
 
     def _run(self, steps: Iterable[Step]) -> None:
         """Carry out steps in order, also when one of them leads to more (a send that ends its session)."""

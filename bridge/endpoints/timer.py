@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+_TICK_S = 0.001
+
 
 class Timer:
     """Calls back no earlier than the deadline set last.
@@ -28,8 +30,11 @@ class Timer:
             return
         if self._handle is not None:
             self._handle.cancel()
-        self._fires_s = deadline
-        self._handle = self._loop.call_at(deadline, self._fire)
+        self._arm(deadline)
+
+    def _arm(self, fires_s: float) -> None:
+        self._fires_s = fires_s
+        self._handle = self._loop.call_at(fires_s, self._fire)
 
     def cancel(self) -> None:
         """Disarm and let go of the loop's timer."""
@@ -42,8 +47,10 @@ class Timer:
         self._handle = None
         if self._deadline is None:
             return
-        if self._loop.time() < self._deadline:
-            self.set(self._deadline)
+        now = self._loop.time()
+        if now < self._deadline:
+            # uvloop counts whole milliseconds: less would be a call at once, again and again until then.
+            self._arm(max(self._deadline, now + _TICK_S))
             return
         self._deadline = None
         self._callback()

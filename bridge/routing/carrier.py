@@ -21,39 +21,39 @@ class Carrier:
     def __init__(self, timing: Timing) -> None:
         self._timing = timing
         self._heard_s = _NEVER
-        self._half_heard_until_s = _NEVER
-        self._sent_until_s = _NEVER
+        self.silent_from_s = _NEVER
+        """From when nobody else is speaking, as far as was heard (rules 1 and 2)."""
+        self.sent_until_s = _NEVER
+        """When the last octet handed to the port leaves it."""
         self._dead_until_s = _NEVER
 
     def reset(self) -> None:
         """Begin anew: the port was just opened and nothing is under way."""
-        self._heard_s = self._half_heard_until_s = self._sent_until_s = self._dead_until_s = _NEVER
+        self._heard_s = self.silent_from_s = self.sent_until_s = self._dead_until_s = _NEVER
 
     def heard(self, now: float, half_heard_until_s: float | None) -> None:
         """Take note of octets; the time limit of a frame that is not whole yet, or None."""
         self._heard_s = now
-        self._half_heard_until_s = _NEVER if half_heard_until_s is None else half_heard_until_s
+        silent_from_s = now + self._timing.turnaround_s
+        if half_heard_until_s is not None and half_heard_until_s > silent_from_s:
+            silent_from_s = half_heard_until_s
+        self.silent_from_s = silent_from_s
 
     def sent(self, octets: int, now: float) -> None:
         """Take note of a frame handed to the port."""
-        begins_s = self._sent_until_s
+        begins_s = self.sent_until_s
         if begins_s < now:
             begins_s = now + self._timing.pre_transmit_s
-        self._sent_until_s = begins_s + octets * self._timing.octet_s
+        self.sent_until_s = begins_s + octets * self._timing.octet_s
 
     def keep_silent(self) -> None:
         """Add the dead time to what was just sent."""
-        self._dead_until_s = self._sent_until_s + self._timing.broadcast_dead_time_s
+        self._dead_until_s = self.sent_until_s + self._timing.broadcast_dead_time_s
 
     def answered(self, now: float) -> None:
         """An answer proves that the request has left, whatever the arithmetic says."""
-        if self._sent_until_s > now:
-            self._sent_until_s = now
-
-    @property
-    def sent_until_s(self) -> float:
-        """When the last octet handed to the port leaves it."""
-        return self._sent_until_s
+        if self.sent_until_s > now:
+            self.sent_until_s = now
 
     @property
     def speaking_until_s(self) -> float:
@@ -61,15 +61,10 @@ class Carrier:
         return self._heard_s + self._timing.quiet_s
 
     @property
-    def silent_from_s(self) -> float:
-        """From when nobody else is speaking, as far as was heard (rules 1 and 2)."""
-        return max(self._heard_s + self._timing.turnaround_s, self._half_heard_until_s)
-
-    @property
     def free_from_s(self) -> float:
         """From when a new exchange may start (rules 1 to 4)."""
-        return max(self.silent_from_s, self._sent_until_s + self._timing.post_transmit_s, self._dead_until_s)
+        return max(self.silent_from_s, self.sent_until_s + self._timing.post_transmit_s, self._dead_until_s)
 
     def is_port_full(self, now: float) -> bool:
         """Whether more waits in the port than it is good for."""
-        return self._sent_until_s - now > self._timing.port_frames * self._timing.longest_frame_s
+        return self.sent_until_s - now > self._timing.port_frames * self._timing.longest_frame_s

@@ -69,37 +69,41 @@ class _Case:
     response_timeout_s: float
 
 
-_SENTENCES: dict[Miss, Callable[[_Case], str]] = {
-    Miss.MASTER_GONE: lambda case: f"its master hung up {_ms(case.elapsed_s)} after asking",
-    Miss.SUPERSEDED: lambda case: (
-        f"its master asked anew after {_ms(case.elapsed_s)}, "
-        f"before the response timeout of {_ms(case.response_timeout_s)}"
+_HEARD: dict[Miss, Callable[[Evidence], str]] = {
+    Miss.BROKEN_OFF: lambda heard: (
+        f"the answer broke off: {_count(heard.answer_frames, 'frame')} came, the rest did not"
     ),
-    Miss.OVERRUN: lambda case: f"the exchange went on for {_ms(case.elapsed_s)} and was cut off",
-    Miss.BROKEN_OFF: lambda case: (
-        f"the answer broke off after {_count(case.evidence.answer_frames, 'frame')}"
+    Miss.MISMATCHED: lambda heard: (
+        "it answered something else: another sequence number or master address, "
+        f"{_count(heard.mismatched_answers, 'time')}"
     ),
-    Miss.MISMATCHED: lambda case: (
-        f"it answered something else, {_count(case.evidence.mismatched_answers, 'time')}: "
-        "another sequence number, or another master's address"
+    Miss.OTHER_OUTSTATION: lambda heard: f"another RTU answered instead: address {heard.other_address}",
+    Miss.BAD_CRC: lambda heard: (
+        f"the answer was damaged: {_count(heard.crc_errors, 'wrong CRC')}, "
+        f"{_count(heard.stray_octets, 'octet')} in no whole frame"
     ),
-    Miss.OTHER_OUTSTATION: lambda case: f"another RTU answered: address {case.evidence.other_address}",
-    Miss.BAD_CRC: lambda case: (
-        f"damaged: {_count(case.evidence.crc_errors, 'bad CRC')}, "
-        f"{_count(case.evidence.stray_octets, 'octet')} that are no frame"
-    ),
-    Miss.NOISE_ONLY: lambda case: (
-        f"noise only: {_count(case.evidence.stray_octets, 'octet')} that are no frame"
-    ),
-    Miss.NOTHING_HEARD: lambda case: f"nothing was heard within {_ms(case.elapsed_s)}",
+    Miss.NOISE_ONLY: lambda heard: f"only noise was heard: {_count(heard.stray_octets, 'octet')} in no frame",
+    Miss.NOTHING_HEARD: lambda heard: "nothing was heard",
 }
+"""What was heard until a request was given up, the most telling sign first."""
+
+_SENTENCES: dict[Miss, Callable[[_Case], str]] = {
+    Miss.MASTER_GONE: lambda case: f"its master hung up before an answer came; {_heard(case.evidence)}",
+    Miss.SUPERSEDED: lambda case: (
+        f"its master asked again after {_ms(case.elapsed_s)}, before the response timeout of "
+        f"{_ms(case.response_timeout_s)}; until then {_heard(case.evidence)}"
+    ),
+    Miss.OVERRUN: lambda case: f"the exchange did not end and was cut off after {_ms(case.elapsed_s)}",
+    Miss.NOTHING_HEARD: lambda case: f"{_heard(case.evidence)} within {_ms(case.elapsed_s)}",
+}
+"""Of the reasons that are not only what was heard."""
 
 
 class Diagnosis:
     """What one outstation's exchanges came to. All times are in seconds, `now` is monotonic."""
 
     def __init__(self, *, response_timeout_s: float) -> None:
-        self._response_timeout_s = response_timeout_s
+        self.response_timeout_s = response_timeout_s
         self._responses: deque[float] = deque(maxlen=_KEPT_RESPONSES)
         self.requests = 0
         """Requests put on the wire that await an answer."""
@@ -114,6 +118,8 @@ class Diagnosis:
         self.wrong_address_answers = 0
         """Answers of others while one of this outstation was awaited."""
         self.last_miss: LastMiss | None = None
+        self.has_answered_since = False
+        """Whether an answer came in time after the last miss."""
 
     def finished(self, outcome: Outcome, elapsed_s: float, evidence: Evidence, now: float) -> None:
         """Take note of an exchange that ended."""
@@ -126,38 +132,40 @@ class Diagnosis:
             self._responses.append(evidence.response_s)
         if outcome is Outcome.ANSWERED:
             self.answers += 1
+            self.has_answered_since = True
         elif outcome in MISSED:
             self.timeouts += outcome is Outcome.TIMED_OUT
             miss = _miss_of(outcome, evidence)
-            if miss is not Miss.LINE_DOWN:
-                case = _Case(evidence, elapsed_s, self._response_timeout_s)
-                self._missed(miss, _SENTENCES[miss](case), now)
+            if miss is not Miss.LINE_DOWN and not self._tells_more(evidence, now - elapsed_s):
+                case = _Case(evidence, elapsed_s, self.response_timeout_s)
+                self._missed(miss, _sentence(miss, case), now)
 
     def line_failed(self, reason: str, now: float) -> None:
         """A request met a line that is down, or went down under it."""
-        self._missed(Miss.LINE_DOWN, f"the line is down: {reason}", now)
+        self._missed(Miss.LINE_DOWN, f"the line was down: {reason}", now)
 
     def answered_late(self, response_s: float, now: float) -> None:
         """Take note of an answer whose request was given up, so long after the request."""
         self.late_answers += 1
         self._responses.append(response_s)
-        late_by_s = response_s - self._response_timeout_s
+        late_by_s = response_s - self.response_timeout_s
         if late_by_s <= 0:
-            sentence = f"it answered after {_ms(response_s)}, when its master had given up already"
+            sentence = f"it answered after {_ms(response_s)}, but its master did not wait that long"
         else:
             self.last_late_by_s = late_by_s
             self.most_late_by_s = max(late_by_s, self.most_late_by_s or 0.0)
-            sentence = f"it answered {_ms(late_by_s)} late, {_ms(response_s)} after the request"
+            timeout = _ms(self.response_timeout_s)
+            sentence = f"it answered {_ms(late_by_s)} too late: the response timeout is {timeout}"
         self._missed(Miss.LATE, sentence, now)
 
     def never_sent(self, reason: Drop, *, is_babbling: bool, now: float) -> None:
         """Take note of a request that was dropped before it could be sent."""
         if reason is Drop.EXPIRED and is_babbling:
-            self._missed(Miss.BABBLE, "it was not sent: somebody on the line talks without end", now)
+            self._missed(Miss.BABBLE, "the request was not sent: a device talked without end", now)
         elif reason is Drop.EXPIRED:
-            self._missed(Miss.EXPIRED, "it expired in the queue: the line was busy for too long", now)
+            self._missed(Miss.EXPIRED, "the request was not sent in time: the line was busy", now)
         elif reason is Drop.QUEUE_FULL:
-            self._missed(Miss.QUEUE_FULL, "it was not sent: too many requests were waiting", now)
+            self._missed(Miss.QUEUE_FULL, "the request was not sent: too many were waiting", now)
 
     def response_times(self) -> ResponseTimes | None:
         """Return the percentiles of the last answers, late ones included; None before the first."""
@@ -176,8 +184,15 @@ class Diagnosis:
             return None
         return math.ceil(round((_MARGIN * max(self._responses) + _MARGIN_S) / _STEP_S, 6)) * _STEP_S
 
+    def _tells_more(self, evidence: Evidence, since_s: float) -> bool:
+        """Whether the late answer to an earlier request is all that was heard since."""
+        miss = self.last_miss
+        is_late = miss is not None and miss.miss is Miss.LATE and miss.at_s >= since_s
+        return is_late and _heard_of(evidence) is Miss.NOTHING_HEARD
+
     def _missed(self, miss: Miss, sentence: str, now: float) -> None:
         self.last_miss = LastMiss(miss, sentence, now)
+        self.has_answered_since = False
 
 
 _BY_OUTCOME = {
@@ -190,15 +205,28 @@ _BY_OUTCOME = {
 def _miss_of(outcome: Outcome, evidence: Evidence) -> Miss:
     if outcome in _BY_OUTCOME:
         return _BY_OUTCOME[outcome]
+    if evidence.is_abandoned and not evidence.answer_frames:
+        return Miss.MASTER_GONE
+    return _heard_of(evidence)
+
+
+def _heard_of(evidence: Evidence) -> Miss:
     signs = (
         (evidence.answer_frames, Miss.BROKEN_OFF),
-        (evidence.is_abandoned, Miss.MASTER_GONE),
         (evidence.mismatched_answers, Miss.MISMATCHED),
         (evidence.other_answers, Miss.OTHER_OUTSTATION),
         (evidence.crc_errors, Miss.BAD_CRC),
         (evidence.stray_octets, Miss.NOISE_ONLY),
     )
     return next((miss for sign, miss in signs if sign), Miss.NOTHING_HEARD)
+
+
+def _heard(evidence: Evidence) -> str:
+    return _HEARD[_heard_of(evidence)](evidence)
+
+
+def _sentence(miss: Miss, case: _Case) -> str:
+    return _SENTENCES[miss](case) if miss in _SENTENCES else _heard(case.evidence)
 
 
 def _ms(seconds: float) -> str:

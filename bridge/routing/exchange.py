@@ -6,6 +6,7 @@ Rules:
   3. A master's frame that the link layer must acknowledge leaves at least that to wait for.
   4. A response belongs to it only from the outstation asked, to the master that asked, and with the
      application sequence asked for; the fragments after the first count on from there, modulo 16.
+  5. Only a fragment's first segment shows its sequence: the later ones belong where it did.
 """
 
 from __future__ import annotations
@@ -162,6 +163,8 @@ class Exchange:
     outbox: deque[Frame] = field(default_factory=deque)
     """Frames of this exchange that go out as soon as nobody speaks."""
     evidence: Evidence = field(default_factory=Evidence)
+    is_in_fragment: bool = False
+    """Whether a fragment of the answer has begun and not ended (rule 5)."""
 
     @property
     def is_answered(self) -> bool:
@@ -185,13 +188,18 @@ class Exchange:
         return True
 
     def accepts_answer(self, frame: Frame, reading: Reading, now: float) -> bool:
-        """Take a frame of an outstation into the exchange, or refuse it unchanged (rule 4)."""
+        """Take a frame of an outstation into the exchange, or refuse it unchanged (rules 4 and 5)."""
         if frame.source != self.address or frame.destination != self.request.source:
             return False
         if reading.starts_fragment and self.sequence is not None and reading.sequence != self.sequence:
             return False
+        is_segment = reading.stimulus is not S.LINK_ANSWER
+        if is_segment and not reading.starts_fragment and not self.is_in_fragment:
+            return False
         if not self.advance(reading):
             return False
+        if is_segment:
+            self.is_in_fragment = reading.stimulus not in _ENDS_OF_FRAGMENTS
         evidence = self.evidence
         evidence.answer_frames += 1
         if evidence.response_s is None:

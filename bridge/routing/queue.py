@@ -19,6 +19,7 @@ from bridge.link.frame import Frame
 from bridge.routing.stimulus import Reading, Stimulus
 
 _MOST_JUMPS = 4
+_NEVER = float("inf")
 
 
 class Rank(IntEnum):
@@ -55,53 +56,63 @@ class Queue:
     """What waits on one line."""
 
     def __init__(self) -> None:
-        self._waiting: deque[Waiting] = deque()
+        self.waiting: deque[Waiting] = deque()
+        """In the order of arrival; to be read only."""
+        self._expiry_s = _NEVER
+        """No request expires sooner."""
         self._turns = 0
         self._last_turn: dict[Hashable, int] = {}
         self._jumps = 0
 
-    def __len__(self) -> int:
-        return len(self._waiting)
-
     @property
     def frames(self) -> int:
         """How many frames wait."""
-        return sum(len(waiting.frames) for waiting in self._waiting)
+        return sum(len(waiting.frames) for waiting in self.waiting)
 
     def frames_of(self, session: Hashable) -> int:
         """How many frames of one session wait."""
-        return sum(len(waiting.frames) for waiting in self._waiting if waiting.session is session)
+        return sum(len(waiting.frames) for waiting in self.waiting if waiting.session is session)
 
     def add(self, waiting: Waiting) -> None:
         """Let a request wait."""
-        self._waiting.append(waiting)
+        self.waiting.append(waiting)
+        if waiting.expires_s < self._expiry_s:
+            self._expiry_s = waiting.expires_s
 
     def forget(self, session: Hashable) -> None:
         """Forget when a session had its last turn: it is over."""
         self._last_turn.pop(session, None)
 
     def next_expiry(self) -> float | None:
-        """When the first request expires, or None."""
-        return min((waiting.expires_s for waiting in self._waiting), default=None)
+        """When a request may expire, or None: never later than it does."""
+        return self._expiry_s if self.waiting else None
 
     def remove(self, is_unwanted: Callable[[Waiting], bool]) -> list[Waiting]:
         """Take out and return every request that is no longer wanted."""
-        removed = [waiting for waiting in self._waiting if is_unwanted(waiting)]
+        removed = [waiting for waiting in self.waiting if is_unwanted(waiting)]
         for waiting in removed:
-            self._waiting.remove(waiting)
+            self.waiting.remove(waiting)
         return removed
+
+    def remove_expired(self, now: float) -> list[Waiting]:
+        """Take out and return what waited longer than it is worth (rule 3)."""
+        if now < self._expiry_s:
+            return []
+        expired = self.remove(lambda waiting: now >= waiting.expires_s)
+        self._expiry_s = min((waiting.expires_s for waiting in self.waiting), default=_NEVER)
+        return expired
 
     def next_start(self, starts_from: Callable[[Waiting], float]) -> float | None:
         """When the first request may start, by what `starts_from` says of each."""
-        return min(map(starts_from, self._waiting), default=None)
+        return min(map(starts_from, self.waiting), default=None)
 
     def take(self, now: float, starts_from: Callable[[Waiting], float]) -> Waiting | None:
         """Take out the request whose turn it is, among those that may start now."""
-        able = [waiting for waiting in self._waiting if starts_from(waiting) <= now]
+        able = [waiting for waiting in self.waiting if starts_from(waiting) <= now]
         if not able:
             return None
         chosen = able[0] if len(able) == 1 else self._choose(able)
-        self._waiting.remove(chosen)
+        self.waiting.remove(chosen)
         self._turns += 1
         self._last_turn[chosen.session] = self._turns
         return chosen

@@ -14,6 +14,7 @@ from bridge.routing.steps import Deliver, Dropped
 from bridge.routing.stimulus import Reader, Reading, Stimulus
 
 _MOST_OWED = 16
+_NEVER = float("-inf")
 
 
 class Owed(NamedTuple):
@@ -41,7 +42,9 @@ class Station:
     """The session and sequence of a fragment whose confirm is overdue and brings the next fragment."""
     is_fragment_late: bool = False
     """Whether the fragment that the outstation is sending answers a request that was given up."""
-    _owed: dict[tuple[int, int], Owed] = field(default_factory=dict)
+    selected_until_s: float = _NEVER
+    """Until when the session may operate what it selected."""
+    _owed: dict[tuple[int, int | None], Owed] = field(default_factory=dict)
     """By the master's address and the application sequence."""
 
     def begin_session(self, session: Hashable | None) -> None:
@@ -51,12 +54,14 @@ class Station:
         self.from_master = Reader()
         self.assembly = Assembly()
         self.unsolicited_for = self.unconfirmed = None
+        self.selected_until_s = _NEVER
 
     def begin_line(self) -> None:
         """Forget what the outstation was saying: the port was opened anew."""
         self.from_outstation = Reader()
         self.unsolicited_for = self.unconfirmed = None
         self.is_fragment_late = False
+        self.selected_until_s = _NEVER
 
     def unasked(self, frame: Frame, reading: Reading) -> Deliver | Dropped:
         """Say where the outstation's own message goes: to the session that uses its destination."""
@@ -73,6 +78,8 @@ class Station:
 
     def owes(self, exchange: Exchange, until_s: float) -> None:
         """Take note of a request that was given up."""
+        if exchange.is_in_fragment:
+            self.is_fragment_late = True
         if exchange.sequence is None:
             return
         key = exchange.request.source, exchange.sequence
@@ -80,6 +87,13 @@ class Station:
         if len(self._owed) >= _MOST_OWED:
             del self._owed[next(iter(self._owed))]
         self._owed[key] = Owed(exchange.session, exchange.sent_s, until_s)
+
+    def answered(self, exchange: Exchange, until_s: float) -> None:
+        """Take note of an answered request. Had it been sent before, one answer of two is still owed."""
+        key = exchange.request.source, exchange.reading.sequence
+        owed = self._owed.pop(key, None) if self._owed else None
+        if owed is not None and owed.until_s > exchange.started_s:
+            self._owed[key] = Owed(exchange.session, exchange.sent_s, until_s)
 
     def late(self, frame: Frame, reading: Reading, now: float) -> Dropped | None:
         """Return how an answer is dropped if it is one to a request that was given up."""

@@ -10,7 +10,7 @@ from enum import IntEnum, auto
 from typing import NamedTuple
 
 from bridge.application.function import NO_RESPONSE, ApplicationControl, Function
-from bridge.link.address import AddressKind, kind_of
+from bridge.link.address import SELF_ADDRESS
 from bridge.link.control import LinkFunction
 from bridge.link.frame import HEADER_OCTETS, Frame
 from bridge.transport.segment import SegmentHeader
@@ -85,7 +85,7 @@ class Reader:
         """Classify a frame from a master."""
         if not frame.control.is_primary:
             return Reading(Stimulus.LINK_REPLY)
-        is_broadcast = kind_of(frame.destination) is AddressKind.BROADCAST
+        is_broadcast = frame.destination > SELF_ADDRESS
         header = _segment_header(frame)
         if header is None:
             return Reading(Stimulus.UNANSWERED if is_broadcast else Stimulus.LINK_SERVICE)

@@ -5,6 +5,7 @@ Everywhere here `baud` is bits per second and positive, `parity_bits` is 0 or 1 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from bridge.link.frame import LONGEST_FRAME
@@ -123,8 +124,13 @@ def default_exchange_limit_s(baud: int, *, parity_bits: int, stop_bits: int) -> 
 
 
 def default_turnaround_s(baud: int, *, parity_bits: int, stop_bits: int) -> float:
-    """Return the silence before we speak after somebody else: two octets, for his driver to let go."""
-    return frame_time_s(_TURNAROUND_OCTETS, baud, parity_bits=parity_bits, stop_bits=stop_bits)
+    """Return the silence before we speak after somebody else: two octets, for his driver to let go.
+
+    In whole milliseconds, as timers count. So it is nothing from 38400 baud on, where the way through the
+    bridge takes as long.
+    """
+    octets_s = frame_time_s(_TURNAROUND_OCTETS, baud, parity_bits=parity_bits, stop_bits=stop_bits)
+    return math.floor(octets_s * 1000) / 1000
 
 
 def default_babble_s(baud: int, *, parity_bits: int, stop_bits: int) -> float:

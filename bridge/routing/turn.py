@@ -41,7 +41,7 @@ _ASKS_ANEW = frozenset({Stimulus.REQUEST, Stimulus.WHOLE_REQUEST})
 _AWAITS_MASTER = frozenset({Awaits.CONFIRM, Awaits.CONFIRM_AND_MORE, Awaits.SEGMENTS})
 _OF_THEIR_OWN_ACCORD = frozenset({Stimulus.UNSOLICITED, Stimulus.LINK_REQUEST})
 _MOST_OUTBOX_FRAMES = 16
-_NOTHING_SELECTED = (None, float("-inf"))
+_NEVER = float("-inf")
 
 
 class Turn:
@@ -55,8 +55,6 @@ class Turn:
         self._carrier = Carrier(timing)
         self._babble = BabbleGuard(babble_s=timing.babble_s, pause_s=timing.quiet_s)
         self._exchange: Exchange | None = None
-        self._selected: tuple[Hashable | None, float] = _NOTHING_SELECTED
-        """Who has a selection open, and until when (rule 7)."""
         self._is_up = False
 
     def add_station(self, address: int) -> None:
@@ -84,7 +82,7 @@ class Turn:
 
     def waiting_of(self, session: Hashable) -> int:
         """How many frames of one session wait for their turn."""
-        return self._queue.frames_of(session) if self._queue else 0
+        return self._queue.frames_of(session) if self._queue.waiting else 0
 
     # Sessions
 
@@ -101,8 +99,6 @@ class Turn:
                 station.begin_session(None)
         steps += self._drop_waiting(Drop.SESSION_ENDED, lambda waiting: waiting.session is session)
         self._queue.forget(session)
-        if self._selected[0] is session:
-            self._selected = _NOTHING_SELECTED
         exchange = self._exchange
         if exchange is not None and exchange.session is session:
             exchange.session = None
@@ -127,7 +123,6 @@ class Turn:
         self._is_up = False
         steps: list[Step] = [Babble(is_on=False)] if self._babble.is_babbling else []
         self._babble.reset()
-        self._selected = _NOTHING_SELECTED
         if self._exchange is not None:
             steps += self._finish(Outcome.LINE_DOWN, now, Drop.LINE_DOWN)
         for address, station in self._stations.items():
@@ -169,19 +164,22 @@ class Turn:
         steps: list[Step] = []
         frames, reading, expires_s = request
         exchange = self._exchange
-        if reading.stimulus in _ASKS_ANEW:
-            if exchange is not None and exchange.is_with(session, address):
-                steps += self._finish(Outcome.SUPERSEDED, now)
-            steps += self._drop_waiting(
-                Drop.SUPERSEDED,
-                lambda waiting: (
-                    waiting.session is session
-                    and waiting.address == address
-                    and waiting.reading.stimulus in _ASKS_ANEW
-                ),
-            )
-        if self.waiting_of(session) + len(frames) > self._timing.queue_frames:
-            return steps + _dropped(address, len(frames), Drop.QUEUE_FULL)
+        is_anew = reading.stimulus in _ASKS_ANEW
+        if is_anew and exchange is not None and exchange.is_with(session, address):
+            outcome = Outcome.ANSWERED if _lacks_its_master(exchange) else Outcome.SUPERSEDED
+            steps += self._finish(outcome, now, Drop.SUPERSEDED)
+        if self._queue.waiting:
+            if is_anew:
+                steps += self._drop_waiting(
+                    Drop.SUPERSEDED,
+                    lambda waiting: (
+                        waiting.session is session
+                        and waiting.address == address
+                        and waiting.reading.stimulus in _ASKS_ANEW
+                    ),
+                )
+            if self.waiting_of(session) + len(frames) > self._timing.queue_frames:
+                return steps + _dropped(address, len(frames), Drop.QUEUE_FULL)
         self._queue.add(Waiting(session, address, frames, reading, rank_of(reading), expires_s))
         return steps
 
@@ -206,7 +204,9 @@ class Turn:
     def receive(self, frame: Frame, now: float) -> list[Step]:
         """Take a whole frame that was heard on the line."""
         if self._exchange is not None:
-            self._exchange.evidence.stray_octets -= len(frame.octets)
+            # A frame may have begun before the exchange did.
+            evidence = self._exchange.evidence
+            evidence.stray_octets = max(0, evidence.stray_octets - len(frame.octets))
         return [self._take(frame, now), *self._go_on(now)]
 
     def _take(self, frame: Frame, now: float) -> Step:
@@ -253,16 +253,16 @@ class Turn:
 
     def next_deadline(self) -> float | None:
         """When `on_deadline` should be called, or None."""
-        deadlines = [self._babble.next_deadline(), self._queue.next_expiry()]
-        exchange = self._exchange
+        deadline = self._babble.next_deadline()
+        exchange, waiting = self._exchange, self._queue.waiting
         if exchange is not None:
-            deadlines.append(self._ends_s(exchange))
+            deadline = _sooner(deadline, self._ends_s(exchange))
             if exchange.outbox:
-                deadlines.append(self._carrier.silent_from_s)
-        elif self._queue:
-            starts_s = self._queue.next_start(self._starts_from_s)
-            deadlines.append(None if starts_s is None else max(starts_s, self._carrier.free_from_s))
-        return min((deadline for deadline in deadlines if deadline is not None), default=None)
+                deadline = _sooner(deadline, self._carrier.silent_from_s)
+        elif waiting:
+            starts_s = self._queue.next_start(self._starts_from_s) or 0.0
+            deadline = _sooner(deadline, max(starts_s, self._carrier.free_from_s))
+        return _sooner(deadline, self._queue.next_expiry()) if waiting else deadline
 
     def on_deadline(self, now: float) -> list[Step]:
         """End what is over, start what may start. Early calls do nothing."""
@@ -282,23 +282,23 @@ class Turn:
     def _outcome_at_end(self, exchange: Exchange, now: float) -> Outcome:
         if now < exchange.deadline_s and now >= exchange.started_s + self._timing.exchange_limit_s:
             return Outcome.OVERRUN
-        # An answer whose confirm never came is an answer all the same.
-        is_confirm_lost = exchange.is_answered and exchange.awaits in _AWAITS_MASTER
-        return Outcome.ANSWERED if is_confirm_lost else Outcome.TIMED_OUT
+        return Outcome.ANSWERED if _lacks_its_master(exchange) else Outcome.TIMED_OUT
 
     # The line's turns
 
     def _go_on(self, now: float) -> list[Step]:
         """Do everything that may be done now."""
-        if self._exchange is None and not self._queue:
+        waiting_now = self._queue.waiting
+        if self._exchange is None and not waiting_now:
             return []
         steps: list[Step] = []
-        if self._queue:
-            steps += self._drop_waiting(Drop.EXPIRED, lambda waiting: now >= waiting.expires_s)
+        if waiting_now:
+            for expired in self._queue.remove_expired(now):
+                steps += _dropped(expired.address, len(expired.frames), Drop.EXPIRED)
         while True:
             exchange = self._exchange
             if exchange is None:
-                if not self._queue or now < self._carrier.free_from_s:
+                if not waiting_now or now < self._carrier.free_from_s:
                     return steps
                 waiting = self._queue.take(now, self._starts_from_s)
                 if waiting is None:
@@ -326,8 +326,8 @@ class Turn:
             # The confirm comes late, and the next fragment follows it all the same.
             awaits, sequence = Awaits.RESPONSE, next_sequence(sequence)
         station.unconfirmed = None
-        if reading.function in CONTROLS and self._selected[0] is waiting.session:
-            self._selected = _NOTHING_SELECTED
+        if reading.function in CONTROLS:
+            station.selected_until_s = _NEVER
         self._exchange = Exchange(
             session=waiting.session,
             address=waiting.address,
@@ -353,12 +353,17 @@ class Turn:
         assert exchange is not None
         self._exchange = None
         station = self._stations[exchange.address]
+        # The outstation has its whole response timeout, also for a request given up before.
+        until_s = max(now, exchange.deadline_s) + self._timing.response_timeout_s
         if outcome in MISSED:
-            station.owes(exchange, now + self._timing.response_timeout_s)
-        elif exchange.awaits is Awaits.CONFIRM_AND_MORE and exchange.sequence is not None:
-            station.unconfirmed = exchange.session, next_sequence(exchange.sequence, -1)
-        elif exchange.reading.function is Function.SELECT and exchange.session is not None:
-            self._selected = exchange.session, now + self._timing.response_timeout_s
+            station.owes(exchange, until_s)
+        elif outcome is Outcome.ANSWERED:
+            station.answered(exchange, until_s)
+            if exchange.awaits is Awaits.CONFIRM_AND_MORE and exchange.sequence is not None:
+                station.unconfirmed = exchange.session, next_sequence(exchange.sequence, -1)
+        is_selected = outcome is Outcome.ANSWERED and exchange.reading.function is Function.SELECT
+        if is_selected and exchange.session is not None and exchange.session is station.session:
+            station.selected_until_s = now + self._timing.response_timeout_s
         elapsed_s = now - exchange.started_s
         return [
             *_dropped(exchange.address, len(exchange.outbox), unsent),
@@ -369,8 +374,8 @@ class Turn:
         """Return from when a request may start, the line's own state aside (rules 5 and 7)."""
         frame = waiting.frames[0]
         if frame.destination > SELF_ADDRESS:
-            session, until_s = self._selected
-            return 0.0 if session is waiting.session else until_s
+            others = (each for each in self._stations.values() if each.session is not waiting.session)
+            return max((other.selected_until_s for other in others), default=_NEVER)
         station = self._stations[waiting.address]
         return station.safe_from_s(waiting.session, frame, waiting.reading)
 
@@ -386,6 +391,17 @@ class Turn:
         """Await nothing more of a master that is gone: neither its confirm nor the rest of its request."""
         if exchange.awaits in _AWAITS_MASTER:
             exchange.awaits = Awaits.NOTHING
+
+
+def _lacks_its_master(exchange: Exchange) -> bool:
+    """Tell whether the outstation did its part: an answer that nobody confirmed is an answer."""
+    return exchange.is_answered and (exchange.awaits in _AWAITS_MASTER or exchange.awaits is Awaits.NOTHING)
+
+
+def _sooner(one: float | None, other: float | None) -> float | None:
+    if one is None or other is None:
+        return one if other is None else other
+    return one if one < other else other
 
 
 def _dropped(address: int, frames: int, reason: Drop) -> list[Step]:

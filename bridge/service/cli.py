@@ -16,6 +16,7 @@ from bridge.version import VERSION
 
 DONE, FAILED, WRONG = 0, 1, 2
 _SHOWN_PROBLEMS = 100
+_WATCH_PERIOD_S, _SHORTEST_WATCH_S, _LONGEST_WATCH_S = 2.0, 0.1, 3600.0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -101,9 +102,19 @@ def _parser() -> argparse.ArgumentParser:
     demo.set_defaults(command=_demo)
 
     _add_sim(commands)
+    _add_wire(commands)
 
     status = commands.add_parser("status", help="say what the running bridge is doing")
-    status.add_argument("--json", action="store_true", help="print everything, as JSON")
+    how = status.add_mutually_exclusive_group()
+    how.add_argument("--json", action="store_true", help="print everything, as JSON")
+    how.add_argument(
+        "--watch",
+        metavar="SECONDS",
+        nargs="?",
+        type=_period_s,
+        const=_WATCH_PERIOD_S,
+        help="again and again, until Ctrl-C; default: every %(const)g s",
+    )
     where = status.add_mutually_exclusive_group()
     where.add_argument("-c", "--config", metavar="FILE", help="the running bridge's configuration")
     where.add_argument("--socket", metavar="PATH", help="the running bridge's status socket")
@@ -131,6 +142,40 @@ def _add_sim(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     where.add_argument("--tcp", metavar="ADDRESS:PORT", help="as a TCP server")
     where.add_argument("--print-example", action="store_true", help="print the example file and do nothing")
     sim.set_defaults(command=_sim)
+
+
+def _add_wire(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    wire = commands.add_parser("wire", help="make a serial line of ptys, at a baud rate, with faults")
+    wire.add_argument("--baud", type=int, default=9600, metavar="N", help="0 takes no time; default: 9600")
+    wire.add_argument("--rtus", type=int, default=1, metavar="N", help="default: %(default)s")
+    wire.add_argument("--device", metavar="PATH", help="where the bridge finds it; default: a fresh folder")
+    wire.add_argument("--echo", action="store_true", help="who speaks hears himself")
+    wire.add_argument("--full-duplex", action="store_true", help="RS-232 or RS-422 instead of RS-485")
+    wire.add_argument(
+        "--noise", type=float, default=0.0, metavar="SHARE", help="of frames to be damaged, 0 to 1"
+    )
+    wire.add_argument("--seed", type=int, default=1, metavar="N", help="of all that is random")
+    wire.set_defaults(command=_wire)
+
+
+def _wire(options: argparse.Namespace) -> int:
+    from bridge.bench import BenchLine, Duplex, Noise
+    from bridge.bench.shell import run_wire
+
+    try:
+        Noise(seed=options.seed, between=options.noise)
+        line = BenchLine(
+            baud=options.baud or None,
+            rtus=options.rtus,
+            device=options.device,
+            echo=options.echo,
+            duplex=Duplex.FULL if options.full_duplex else Duplex.HALF,
+            seed=options.seed,
+        )
+    except ValueError as error:
+        streams.complain(f"rtu-bridge wire: {error}")
+        return WRONG
+    return run_wire(line, noise=options.noise, seed=options.seed)
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -173,15 +218,18 @@ def _profile(options: argparse.Namespace) -> int:
 def _status(options: argparse.Namespace) -> int:
     from bridge.endpoints.status import fetch
     from bridge.service.panel import print_status, readable
+    from bridge.service.watch import NO_STATUS, reason_of, watch
 
     path = options.socket or _status_socket(options.config)
+    if options.watch is not None:
+        watch(path, options.watch)
+        return DONE
     try:
         snapshot = readable(fetch(path))
         text = json.dumps(snapshot, indent=2) if options.json else ""
-    except (OSError, ValueError, RecursionError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
+    except NO_STATUS as error:
         streams.complain(
-            f"{path}: {reason}; is the bridge running, with this status socket? "
+            f"{path}: {reason_of(error)}; is the bridge running, with this status socket? "
             "Name another by -c FILE or --socket PATH"
         )
         return FAILED
@@ -190,6 +238,19 @@ def _status(options: argparse.Namespace) -> int:
     else:
         print_status(snapshot)
     return DONE
+
+
+def _period_s(text: str) -> float:
+    try:
+        period_s = float(text)
+    except ValueError:
+        period_s = 0.0
+    # So written that what is no number is refused as well.
+    if not _SHORTEST_WATCH_S <= period_s <= _LONGEST_WATCH_S:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no time; write seconds from {_SHORTEST_WATCH_S:g} to {_LONGEST_WATCH_S:g}"
+        )
+    return period_s
 
 
 def _status_socket(config: str | None) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from bridge.endpoints.hub import LineHub
 from bridge.endpoints.tcp_server import TcpServer
-from bridge.routing.diagnosis import Diagnosis
+from bridge.routing.diagnosis import Diagnosis, ResponseTimes
 from bridge.service.config import Configuration, OutstationConfig
 from bridge.version import VERSION
 
@@ -111,7 +111,7 @@ def _outstation(bridge: Bridge, config: OutstationConfig) -> dict[str, Any]:
 
 
 def _diagnosis(diagnosis: Diagnosis, now: float) -> dict[str, Any]:
-    times, miss = diagnosis.response_times(), diagnosis.last_miss
+    times = diagnosis.response_times()
     return {
         "requests": diagnosis.requests,
         "answers": diagnosis.answers,
@@ -121,19 +121,32 @@ def _diagnosis(diagnosis: Diagnosis, now: float) -> dict[str, Any]:
         "most_late_by_s": _seconds(diagnosis.most_late_by_s),
         "crc_errors": diagnosis.crc_errors,
         "wrong_address_answers": diagnosis.wrong_address_answers,
-        "response_times": None
-        if times is None
-        else {
-            "answers": times.answers,
-            "p50_s": _seconds(times.p50_s),
-            "p95_s": _seconds(times.p95_s),
-            "p99_s": _seconds(times.p99_s),
-            "longest_s": _seconds(times.longest_s),
-        },
+        "response_times": None if times is None else _response_times(times),
+        "response_timeout_s": _seconds(diagnosis.response_timeout_s),
         "recommended_timeout_s": _seconds(diagnosis.recommended_timeout_s()),
-        "last_miss": None
-        if miss is None
-        else {"reason": miss.miss.value, "sentence": miss.sentence, "ago_s": round(now - miss.at_s, 3)},
+        "last_miss": _last_miss(diagnosis, now),
+    }
+
+
+def _response_times(times: ResponseTimes) -> dict[str, Any]:
+    return {
+        "answers": times.answers,
+        "p50_s": _seconds(times.p50_s),
+        "p95_s": _seconds(times.p95_s),
+        "p99_s": _seconds(times.p99_s),
+        "longest_s": _seconds(times.longest_s),
+    }
+
+
+def _last_miss(diagnosis: Diagnosis, now: float) -> dict[str, Any] | None:
+    miss = diagnosis.last_miss
+    if miss is None:
+        return None
+    return {
+        "reason": miss.miss.value,
+        "sentence": miss.sentence,
+        "ago_s": round(now - miss.at_s, 3),
+        "answered_since": diagnosis.has_answered_since,
     }
 
 

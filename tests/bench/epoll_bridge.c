@@ -1,9 +1,10 @@
-/* The least a bridge can be: one TCP client <-> one tty, epoll, whatever was read is written at once.
+/* The least a bridge can be: a TCP client <-> a tty, epoll, whatever was read is written at once.
  *
- *     epoll_bridge PORT TTY
+ *     epoll_bridge PORT TTY [PORT TTY ...]
  *
  * It knows no frames, no addresses and no turns. It is the yardstick: what the kernel alone costs.
- * Listens on 127.0.0.1; a client that leaves makes room for the next one.
+ * Listens on 127.0.0.1; a client that leaves makes room for the next one,
+ * one that comes before that is closed.
  */
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -14,6 +15,8 @@
 #include <sys/socket.h>
 #include <termios.h>
 #include <unistd.h>
+
+#define MOST_FDS 1024
 
 static void fail(const char *what)
 {
@@ -64,43 +67,70 @@ static int copy(int from, int to)
     return 1;
 }
 
-static void serve(int client, int tty)
+static void watch(int epoll, int fd)
 {
-    struct epoll_event ready[2], event = {.events = EPOLLIN};
-    int epoll = epoll_create1(0);
+    struct epoll_event event = {.events = EPOLLIN, .data.fd = fd};
 
-    event.data.fd = client;
-    epoll_ctl(epoll, EPOLL_CTL_ADD, client, &event);
-    event.data.fd = tty;
-    epoll_ctl(epoll, EPOLL_CTL_ADD, tty, &event);
-    for (;;) {
-        int count = epoll_wait(epoll, ready, 2, -1);
-        for (int i = 0; i < count; i++) {
-            int from = ready[i].data.fd;
-            if (!copy(from, from == tty ? client : tty)) {
-                close(epoll);
-                return;
-            }
-        }
+    if (epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) < 0)
+        fail("epoll_ctl");
+}
+
+/* By descriptor, 0 for none. A listener and a client have a tty, a tty has at most one client. */
+static int tty_of[MOST_FDS], client_of[MOST_FDS];
+static char is_listener[MOST_FDS];
+
+static void open_client(int epoll, int listener)
+{
+    int on = 1, tty = tty_of[listener], client = accept(listener, NULL, NULL);
+
+    if (client < 0 || client >= MOST_FDS)
+        fail("accept");
+    if (client_of[tty]) {
+        close(client);
+        return;
     }
+    setsockopt(client, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    tty_of[client] = tty;
+    client_of[tty] = client;
+    watch(epoll, client);
+    watch(epoll, tty);
+}
+
+static void close_client(int epoll, int client)
+{
+    int tty = tty_of[client];
+
+    tty_of[client] = client_of[tty] = 0;
+    epoll_ctl(epoll, EPOLL_CTL_DEL, tty, NULL);
+    close(client);
 }
 
 int main(int argc, char **argv)
 {
-    int on = 1, tty, listener;
+    struct epoll_event ready[64];
+    int epoll = epoll_create1(0);
 
-    if (argc != 3) {
-        fprintf(stderr, "usage: epoll_bridge PORT TTY\n");
+    if (argc < 3 || argc % 2 == 0) {
+        fprintf(stderr, "usage: epoll_bridge PORT TTY [PORT TTY ...]\n");
         return 2;
     }
-    tty = open_tty(argv[2]);
-    listener = listen_on(atoi(argv[1]));
+    for (int i = 1; i < argc; i += 2) {
+        int tty = open_tty(argv[i + 1]), listener = listen_on(atoi(argv[i]));
+        if (tty >= MOST_FDS || listener >= MOST_FDS)
+            return 2;
+        tty_of[listener] = tty;
+        is_listener[listener] = 1;
+        watch(epoll, listener);
+    }
     for (;;) {
-        int client = accept(listener, NULL, NULL);
-        if (client < 0)
-            fail("accept");
-        setsockopt(client, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-        serve(client, tty);
-        close(client);
+        int count = epoll_wait(epoll, ready, 64, -1);
+        for (int i = 0; i < count; i++) {
+            int from = ready[i].data.fd;
+            int client = client_of[from] ? client_of[from] : from, tty = tty_of[client];
+            if (is_listener[from])
+                open_client(epoll, from);
+            else if (tty && !copy(from, from == tty ? client : tty))
+                close_client(epoll, client);
+        }
     }
 }

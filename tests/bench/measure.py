@@ -274,12 +274,13 @@ def visit(peer: Peer, programs: Path, directory: Path, plan: Plan, *, uart: bool
             channel: Channel = rig.PtyChannel(pty.slave)
             _, stray, sizes, paced = _talk(channel, None, started, pty, directory, plan, uart=uart)
             return Visit(None, None, stray, sizes, paced, None, None)
-        site = Site(rig.free_port(), pty.device, directory, programs)
+        port = rig.free_port()
+        site = Site(((port, pty.device),), directory, programs)
         command = peer.command(site)
         log = directory / "bridge.log"
         started = time.monotonic()
         child = stack.enter_context(rig.process(command, log=log, cores=plan.bridge_cores))
-        connection = stack.enter_context(rig.connected(site.port, child, log))
+        connection = stack.enter_context(rig.connected(port, child, log))
         start_ms = (time.monotonic() - started) * 1000
         try:
             answered_ms, stray, sizes, paced = _talk(

@@ -18,12 +18,17 @@ BAUD = 115_200
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """Where a bridge runs: TCP port, serial device, a directory for its files, the built C programs."""
+    """Where a bridge runs: TCP ports and their serial devices, a directory for its files, the C programs."""
 
-    port: int
-    device: str
+    lines: tuple[tuple[int, str], ...]
     directory: Path
     programs: Path
+
+    @property
+    def line(self) -> tuple[int, str]:
+        """The only line, for a bridge that serves one."""
+        (line,) = self.lines
+        return line
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,56 +84,62 @@ def _ours_version() -> str:
 
 def _ours(site: Site) -> list[str]:
     config = site.directory / "bridge.toml"
-    config.write_text(
-        f"""\
+    head = f"""\
 [service]
 status_socket = "{site.directory}/status.sock"
 log_level = "warning"
 gpio = "none"
-[server.main]
-listen = "{rig.LOOPBACK}:{site.port}"
-[line.bay1]
-device = "{site.device}"
+"""
+    lines = [_our_line(number, *line) for number, line in enumerate(site.lines)]
+    config.write_text("".join([head, *lines]))
+    return [sys.executable, "-m", "bridge", "run", "-c", str(config)]
+
+
+def _our_line(number: int, port: int, device: str) -> str:
+    return f"""\
+[server.main{number}]
+listen = "{rig.LOOPBACK}:{port}"
+[line.bay{number}]
+device = "{device}"
 baud = {BAUD}
 [[outstation]]
-name = "rtu"
-server = "main"
+name = "rtu{number}"
+server = "main{number}"
 masters = ["any"]
-line = "bay1"
+line = "bay{number}"
 link_address = {RTU}
 """
-    )
-    return [sys.executable, "-m", "bridge", "run", "-c", str(config)]
 
 
 # ---------------------------------------------------------------------------------------------- the others
 
 
 def _c_bridge(site: Site) -> list[str]:
-    return [str(site.programs / "epoll_bridge"), str(site.port), site.device]
+    return [str(site.programs / "epoll_bridge"), *(str(part) for line in site.lines for part in line)]
 
 
 def _socat(site: Site) -> list[str]:
+    port, device = site.line
     return [
         "socat",
-        f"TCP-LISTEN:{site.port},bind={rig.LOOPBACK},reuseaddr,nodelay",
-        f"OPEN:{site.device},raw,echo=0",
+        f"TCP-LISTEN:{port},bind={rig.LOOPBACK},reuseaddr,nodelay",
+        f"OPEN:{device},raw,echo=0",
     ]
 
 
 def _ser2net(site: Site, accepter: str, options: str) -> list[str]:
     config = site.directory / "ser2net.yaml"
-    config.write_text(
+    connections = [
         f"""\
-%YAML 1.1
----
-connection: &rtu
-  accepter: {accepter},{rig.LOOPBACK},{site.port}
+connection: &rtu{number}
+  accepter: {accepter},{rig.LOOPBACK},{port}
   enable: on
   options: {{{options}}}
-  connector: serialdev(nouucplock=true),{site.device},{BAUD}n81,local
+  connector: serialdev(nouucplock=true),{device},{BAUD}n81,local
 """
-    )
+        for number, (port, device) in enumerate(site.lines)
+    ]
+    config.write_text("".join(["%YAML 1.1\n---\n", *connections]))
     return ["ser2net", "-n", "-c", str(config)]
 
 

@@ -30,6 +30,7 @@ from tests.support.plants import (
     measurement_of,
     plant,
 )
+from tests.support.raw_peers import RawRtu
 from tests.support.recordings import Recordings
 from tests.support.waiting import PATIENCE_S, until
 from tests.support.wire import Wire
@@ -71,6 +72,8 @@ def serving(
     )
     with (
         Wire(directory / "tty") as wire,
+        # What the outstation says before the master has opened its port waits there for it.
+        RawRtu(wire.rtu),
         LocalOutstation(plant(), config, device=str(wire.device)) as out,
         ReadingOpendnp3() as peer,
     ):

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import re
 import signal
+from collections.abc import Iterator
 from copy import deepcopy
 from typing import Any
 
 import pytest
 from rich.console import Console
 
-from bridge.service.panel import plain_lines, print_status, render
+from bridge.service.panel import plain_lines, print_status, readable, render
 from tests.support.program import PROGRAM_PATIENCE_S, Program
 from tests.support.waiting import until
 
@@ -39,6 +41,13 @@ SNAPSHOT: dict[str, Any] = {
             "settings": "9600 8N1",
             "is_up": True,
             "reason": None,
+            "direction": {"in_force": "the adapter", "problem": None},
+            "is_babbling": False,
+            "babbles": 0,
+            "echo_octets": 0,
+            "echoes_spoiled": 0,
+            "losses": 0,
+            "drops": {"unknown_source": 6},
             "frames_heard": 4711,
             "crc_errors": 3,
             "waiting_frames": 2,
@@ -50,6 +59,13 @@ SNAPSHOT: dict[str, Any] = {
             "settings": "19200 8E1",
             "is_up": False,
             "reason": "no such device; is the adapter plugged in, is the overlay loaded?",
+            "direction": {"in_force": "nobody yet", "problem": None},
+            "is_babbling": False,
+            "babbles": 0,
+            "echo_octets": 0,
+            "echoes_spoiled": 0,
+            "losses": 0,
+            "drops": {},
             "frames_heard": 0,
             "crc_errors": 0,
             "waiting_frames": 0,
@@ -71,6 +87,26 @@ SNAPSHOT: dict[str, Any] = {
             "last_response_s": 0.0523,
             "is_answering": True,
             "drops": {},
+            "diagnosis": {
+                "requests": 1204,
+                "answers": 1200,
+                "timeouts": 3,
+                "late_answers": 0,
+                "last_late_by_s": None,
+                "most_late_by_s": None,
+                "crc_errors": 0,
+                "wrong_address_answers": 0,
+                "response_times": {
+                    "answers": 512,
+                    "p50_s": 0.0512,
+                    "p95_s": 0.0766,
+                    "p99_s": 0.4012,
+                    "longest_s": 0.512,
+                },
+                "response_timeout_s": 2.304,
+                "recommended_timeout_s": 0.9,
+                "last_miss": None,
+            },
         },
         {
             "name": "pole-13",
@@ -85,28 +121,204 @@ SNAPSHOT: dict[str, Any] = {
 }
 
 
+MISS = {
+    "reason": "nothing_heard",
+    "sentence": "nothing was heard within 2304 ms",
+    "ago_s": 3.9,
+    "answered_since": False,
+}
+
+
 def _rendered(snapshot: dict[str, Any], width: int = 200) -> str:
     console = Console(file=io.StringIO(), width=width)
     console.print(render(snapshot))
     return console.file.getvalue()  # type: ignore[attr-defined, no-any-return]
 
 
+def _with_diagnosis(**changed: object) -> dict[str, Any]:
+    """Return the snapshot with something else in the diagnosis of pole-12."""
+    snapshot = deepcopy(SNAPSHOT)
+    snapshot["outstations"][0]["diagnosis"] |= changed
+    return snapshot
+
+
+def _with_line(**changed: object) -> dict[str, Any]:
+    """Return the snapshot with something else in bay1."""
+    snapshot = deepcopy(SNAPSHOT)
+    snapshot["lines"][0] |= changed
+    return snapshot
+
+
 def _row(text: str, *cells: str) -> str:
-    """Return the one line that has all of the cells."""
-    (line,) = (line for line in text.splitlines() if all(cell in line for cell in cells))
+    """Return the one line that has all of the cells, in that order, with nothing of a word around them."""
+    pattern = r".*".join(rf"(?<!\S){re.escape(cell)}(?!\S)" for cell in cells)
+    (line,) = (line for line in text.splitlines() if re.search(pattern, line))
     return line
 
 
 def test_the_whole_status_in_tables() -> None:
     text = _rendered(SNAPSHOT)
-    assert "rtu-bridge 1.2.3, up 1 d 02:03:04" in text
-    _row(text, "main", "0.0.0.0:20000", "discard", "10.1.1.5:4021", "2 pre_empted, 1 peer_closed")
-    _row(text, "bay1", "/dev/ttyAMA2", "9600 8N1", "up", "4711", "3", "2", "17")
-    _row(text, "bay2", "/dev/ttyUSB0", "19200 8E1", "down", "0")
+    assert text.startswith("rtu-bridge 1.2.3, up 1 d 02:03:04")
+    _row(text, "●", "answering", "pole-12", "12", "bay1", "10.1.1.5:4021", "52.3")
+    _row(text, "○", "off", "pole-13 (disabled)", "13", "bay2", "none", "-")
+    _row(text, "bay1", "up", "9600 8N1", "4711", "3", "2", "/dev/ttyAMA2")
+    _row(text, "bay2", "down", "19200 8E1", "0", "0", "0", "/dev/ttyUSB0")
     _row(text, "bay2 is down: no such device; is the adapter plugged in, is the overlay loaded?")
-    _row(text, "●", "answering", "pole-12", "12", "bay1", "10.1.1.5:4021", "1234", "1230", "52.3 ms", "4")
-    _row(text, "○", "off", "pole-13 (disabled)", "13", "bay2", "none", "0", "-")
+    _row(text, "outstation", "requests", "answers", "timeouts")
+    _row(text, "pole-12", "1204", "1200", "3")
+    _row(text, "outstation", "p50 ms", "p95 ms", "p99 ms", "timeout ms", "recommended ms")
+    _row(text, "pole-12", "51.2", "76.6", "401", "2304", "900")
+    _row(text, "main", "0.0.0.0:20000", "discard", "10.1.1.5:4021", "2 pre_empted, 1 peer_closed")
     assert "[2001:db8::7]:4022" in text, "a session below another, and no markup of the panel's"
+    _row(text, "pole-12", "1234", "1230")
+    _row(text, "line", "direction", "dropped octets", "dropped frames")
+    _row(text, "bay1", "the adapter", "17", "6 unknown_source")
+    _row(text, "bay2", "nobody yet", "0", "none")
+
+
+def test_what_a_technician_needs_first_comes_first() -> None:
+    text = _rendered(_with_diagnosis(last_miss=MISS))
+    texts = ("LED", "pole-12, 3 s ago:", "bay2 is down", "requests", "p50 ms", "listens on", "frames to RTU")
+    places = [text.index(each) for each in texts]
+    assert places == sorted(places)
+
+
+def test_columns_and_tables_that_say_nothing_are_left_out() -> None:
+    text = _rendered(SNAPSHOT)
+    for heading in ("late", "wrong address", "babbles", "echo", "lost", "ago", "!"):
+        assert heading not in text, heading
+    snapshot = deepcopy(SNAPSHOT) | {"lines": [], "servers": []}
+    del snapshot["outstations"][0]
+    text = _rendered(snapshot)
+    assert "requests" not in text
+    assert "p50" not in text
+    assert "frames to RTU" not in text
+    assert "direction" not in text
+
+
+def test_an_outstation_that_was_never_asked_has_no_row() -> None:
+    snapshot = _with_diagnosis(requests=0, response_times=None, last_miss=MISS)
+    text = _rendered(snapshot)
+    assert "requests" not in text
+    assert "nothing was heard" in text
+
+
+def test_why_an_outstation_does_not_answer_and_since_when() -> None:
+    _row(
+        _rendered(_with_diagnosis(last_miss=MISS)),
+        "pole-12, 3 s ago: nothing was heard within 2304 ms (no answer since)",
+    )
+    _row(
+        _rendered(_with_diagnosis(last_miss=MISS | {"answered_since": True, "ago_s": 7200.5})),
+        "pole-12, 2 h ago: nothing was heard within 2304 ms (has answered since)",
+    )
+
+
+@pytest.mark.parametrize(
+    ("ago_s", "shown"),
+    [(0, "0 s"), (119.9, "119 s"), (120, "2 min"), (7199, "119 min"), (172799, "47 h"), (172800, "2 d")],
+)
+def test_ages(ago_s: float, shown: str) -> None:
+    assert f"pole-12, {shown} ago: " in _rendered(_with_diagnosis(last_miss=MISS | {"ago_s": ago_s}))
+
+
+def test_what_was_heard_instead_of_answers() -> None:
+    text = _rendered(
+        _with_diagnosis(
+            late_answers=7, last_late_by_s=0.0421, most_late_by_s=1.2, crc_errors=31, wrong_address_answers=8
+        )
+    )
+    _row(text, "outstation", "requests", "answers", "timeouts", "late", "CRC errors", "wrong address")
+    _row(text, "pole-12", "1204", "1200", "3", "7", "31", "8")
+    _row(text, "outstation", "p50 ms", "p95 ms", "p99 ms", "late/most ms", "timeout ms", "recommended ms")
+    _row(text, "pole-12", "51.2", "76.6", "401", "42.1/1200", "2304", "900")
+
+
+def test_a_response_timeout_that_is_too_short_is_marked() -> None:
+    text = _rendered(_with_diagnosis(recommended_timeout_s=2.35))
+    _row(text, "pole-12", "2304", "2350 !")
+    _row(text, "! pole-12: response_timeout_ms of line bay1 is 2304; set 2350 or more for its answers")
+    assert "!" not in _rendered(_with_diagnosis(recommended_timeout_s=2.304))
+    assert "!" not in _rendered(_with_diagnosis(recommended_timeout_s=None))
+
+
+def test_what_is_wrong_with_a_line_that_is_up() -> None:
+    problem = "the driver has no RS-485 mode"
+    text = _rendered(
+        _with_line(
+            is_babbling=True,
+            babbles=3,
+            echo_octets=55,
+            echoes_spoiled=4,
+            losses=9,
+            direction={"in_force": "nobody", "problem": problem},
+        )
+    )
+    _row(text, "bay1", "babble", "9600 8N1")
+    _row(text, "bay1: a device talks without end; find it, or bias the line")
+    _row(text, f"bay1, direction: {problem}")
+    _row(text, "line", "direction", "lost", "babbles", "echo octets", "echoes spoiled", "dropped octets")
+    _row(text, "bay1", "nobody", "9", "3", "55", "4", "17")
+
+
+def test_the_status_of_a_bridge_from_before_the_diagnosis() -> None:
+    snapshot = deepcopy(SNAPSHOT)
+    del snapshot["outstations"][0]["diagnosis"]
+    for line in snapshot["lines"]:
+        for key in (
+            "direction",
+            "is_babbling",
+            "babbles",
+            "echo_octets",
+            "echoes_spoiled",
+            "losses",
+            "drops",
+        ):
+            del line[key]
+    text = _rendered(readable(snapshot))
+    _row(text, "pole-12", "1234", "1230")
+    assert "requests" not in text
+
+
+def _paths(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    yield path
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, each in inner:
+        yield from _paths(each, (*path, key))
+
+
+NONSENSE = (None, True, -1, 1e400, float("nan"), 10**400, "", "x\x1b[31m\ud800\x00", [], {}, [[]], {"x": []})
+
+
+def test_nonsense_is_no_status_or_can_be_shown() -> None:
+    whole = _with_diagnosis(last_miss=MISS)
+    refused = 0
+    for path in list(_paths(whole))[1:]:
+        for nonsense in NONSENSE:
+            snapshot = deepcopy(whole)
+            holder: Any = snapshot
+            for key in path[:-1]:
+                holder = holder[key]
+            holder[path[-1]] = nonsense
+            try:
+                readable(snapshot)
+            except ValueError:
+                refused += 1
+                continue
+            for width in (1, 80):
+                _rendered(snapshot, width)
+    assert refused > 100
+
+
+def test_a_status_without_one_of_its_keys_is_none_or_can_be_shown() -> None:
+    for path in list(_paths(SNAPSHOT))[1:]:
+        snapshot = deepcopy(SNAPSHOT)
+        holder: Any = snapshot
+        for key in path[:-1]:
+            holder = holder[key]
+        del holder[path[-1]]
+        with contextlib.suppress(ValueError):
+            _rendered(dict(readable(snapshot)))
 
 
 def test_nothing_is_markup() -> None:
@@ -140,10 +352,12 @@ def test_printed_into_a_pipe_every_row_is_one_line(
     snapshot = deepcopy(SNAPSHOT)
     name = "substation-north-feeder-12-recloser"
     snapshot["outstations"][0] |= {"name": name, "master": "[2001:db8:85a3:8d3:1319:8a2e:370:7348]:65535"}
+    snapshot["outstations"][0]["diagnosis"]["last_miss"] = MISS | {"sentence": "long " * 100 + "end"}
     print_status(snapshot)
-    _row(
-        capsys.readouterr().out, "answering", name, "[2001:db8:85a3:8d3:1319:8a2e:370:7348]:65535", "52.3 ms"
-    )
+    out = capsys.readouterr().out
+    _row(out, "answering", name, "[2001:db8:85a3:8d3:1319:8a2e:370:7348]:65535", "52.3")
+    _row(out, f"{name}, 3 s ago: {'long ' * 100}end (no answer since)")
+    assert "\x1b" not in out
 
 
 def test_plain_lines() -> None:

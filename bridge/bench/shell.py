@@ -1,0 +1,146 @@
+"""`rtu-bridge wire`: a bench line in the shell, with faults by typing."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import socket
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from types import FrameType
+from typing import NamedTuple
+
+from bridge.bench.noise import Noise
+from bridge.bench.values import Direction
+from bridge.bench.wire import BenchLine
+
+DONE, FAILED = 0, 1
+_STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_READ_OCTETS = 4096
+
+
+class _Command(NamedTuple):
+    arguments: str
+    help: str
+
+
+COMMANDS: Mapping[str, _Command] = {
+    "unplug": _Command("", "pull the bridge's adapter out"),
+    "replug": _Command("", "put it back"),
+    "babble": _Command("RTU", "let an RTU talk without end"),
+    "hush": _Command("RTU", "end that"),
+    "die": _Command("RTU", "let an RTU say and hear nothing"),
+    "revive": _Command("RTU", "end that"),
+    "delay": _Command("RTU SECONDS", "let an RTU answer later"),
+    "noise": _Command("SHARE", "damage this share of frames, and put stray octets before as many"),
+    "float": _Command("SHARE", "let random octets sound in this share of idle octet times"),
+    "clean": _Command("", "end noise and float"),
+}
+
+
+def run_wire(line: BenchLine, *, noise: float, seed: int) -> int:
+    """Run a line until SIGINT, SIGTERM or SIGHUP, and do what is typed; return the exit status."""
+    with _stop_signals() as stopped:
+        try:
+            line.start()
+        except OSError as error:
+            _complain(f"rtu-bridge wire: {error.strerror}: {error.filename2 or error.filename}")
+            line.close()
+            return FAILED
+        try:
+            if noise:
+                _make_noise(line, noise, seed)
+            print(f"BRIDGE {line.device}")
+            for rtu in line.rtus:
+                print(f"RTU {rtu.device}")
+            sys.stdout.flush()
+            for typed in _typed_until(stopped):
+                _obey(line, typed, seed)
+        finally:
+            line.close()
+    return DONE
+
+
+def _obey(line: BenchLine, typed: str, seed: int) -> None:
+    words = typed.split()
+    if not words:
+        return
+    try:
+        _do(line, words[0], words[1:], seed)
+    except (ValueError, LookupError, TypeError) as error:
+        _complain(f"{typed.strip()}: {error}\n{_help()}")
+
+
+def _do(line: BenchLine, name: str, arguments: list[str], seed: int) -> None:
+    if name not in COMMANDS:
+        raise LookupError("no such command")
+    expected = COMMANDS[name].arguments.split()
+    if len(arguments) != len(expected):
+        raise TypeError(f"write {name} {COMMANDS[name].arguments}".rstrip())
+    match name:
+        case "unplug" | "replug":
+            getattr(line, name)()
+        case "clean":
+            line.make_clean()
+        case "noise":
+            _make_noise(line, float(arguments[0]), seed)
+        case "float":
+            line.float_idle(float(arguments[0]))
+        case _:
+            number = int(arguments[0])
+            if not 1 <= number <= len(line.rtus):
+                raise LookupError(f"there are RTUs 1 to {len(line.rtus)}")
+            getattr(line.rtus[number - 1], name)(*(float(each) for each in arguments[1:]))
+
+
+def _make_noise(line: BenchLine, share: float, seed: int) -> None:
+    for offset, direction in enumerate(Direction):
+        line.make_noise(direction, Noise(seed=seed + offset, between=share, inside=share))
+
+
+def _help() -> str:
+    lines = (f"  {f'{name} {each.arguments}':<20}{each.help}" for name, each in COMMANDS.items())
+    return "\n".join(["commands:", *lines])
+
+
+def _complain(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def _typed_until(stopped: socket.socket) -> Iterator[str]:
+    """Yield lines of standard input until a signal comes; the input's end is no reason to stop."""
+    inputs: list[socket.socket | int] = [stopped, 0]
+    unread = b""
+    while True:
+        ready = select.select(inputs, [], [])[0]
+        if stopped in ready:
+            return
+        octets = os.read(0, _READ_OCTETS)
+        if not octets:
+            inputs.remove(0)
+        *lines, unread = (unread + octets[:_READ_OCTETS]).split(b"\n")
+        unread = unread[:_READ_OCTETS]
+        yield from (line.decode(errors="replace") for line in lines)
+
+
+@contextmanager
+def _stop_signals() -> Iterator[socket.socket]:
+    """Give a socket that is readable after a signal to stop."""
+
+    def nothing(number: int, frame: FrameType | None) -> None:
+        """The wake-up socket says it; without a handler Python would not write to it."""
+
+    ours, pythons = socket.socketpair()
+    pythons.setblocking(False)
+    earlier = {each: signal.signal(each, nothing) for each in _STOPPING}
+    wakeup = signal.set_wakeup_fd(pythons.fileno())
+    try:
+        yield ours
+    finally:
+        signal.set_wakeup_fd(wakeup)
+        for each, handler in earlier.items():
+            signal.signal(each, handler)
+        ours.close()
+        pythons.close()

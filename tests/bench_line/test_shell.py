@@ -1,0 +1,103 @@
+"""`rtu-bridge wire` as the real program."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from bridge.bench.shell import COMMANDS
+from tests.support.program import Program, run_to_the_end
+from tests.support.raw_peers import RawRtu
+from tests.support.waiting import until
+from tests.support.wire_crc import frame
+
+pytestmark = pytest.mark.wire
+
+FRAME = frame(0xC4, 10, 1, b"hello")
+
+
+def paths(program: Program, rtus: int) -> list[Path]:
+    printed = program.until_printed("\n")
+    until(lambda: program.out.count("RTU ") == rtus, "all ends are printed")
+    lines = [line.strip().split(" ", 1) for line in (program.out or printed).splitlines()]
+    assert [word for word, _ in lines] == ["BRIDGE", *["RTU"] * rtus]
+    return [Path(path) for _, path in lines]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_it_carries_until_a_signal_and_leaves_nothing(number: signal.Signals) -> None:
+    with Program("wire", "--baud", "115200", "--rtus", "2", "--echo") as program:
+        device, *rtus = paths(program, 2)
+        with RawRtu(device) as bridge, RawRtu(rtus[0]) as one, RawRtu(rtus[1]) as two:
+            bridge.write(FRAME)
+            assert bridge.read_frame() == one.read_frame() == two.read_frame() == FRAME
+        program.signal(number)
+        assert program.wait() == 0
+    assert not device.parent.exists()
+    assert program.err == ""
+
+
+def test_noise_and_full_duplex(tmp_path: Path) -> None:
+    device = tmp_path / "tty"
+    arguments = ("--full-duplex", "--noise", "1", "--seed", "3", "--baud", "0", "--device", str(device))
+    with Program("wire", *arguments) as program:
+        assert paths(program, 1)[0] == device
+        with RawRtu(device) as bridge, RawRtu(paths(program, 1)[1]) as rtu:
+            bridge.write(FRAME)
+            until(rtu.has_octets, "something is heard")
+            with pytest.raises(AssertionError):
+                rtu.read_frame()
+        program.signal(signal.SIGTERM)
+        assert program.wait() == 0
+
+
+def test_faults_are_typed() -> None:
+    with Program("wire", "--rtus", "2", "--baud", "115200", is_on_terminal=True) as program:
+        device, *_ = paths(program, 2)
+        program.type("unplug\n")
+        until(lambda: not os.path.lexists(device), "it is unplugged")
+        program.type("replug\n")
+        until(lambda: os.path.lexists(device), "it is plugged in")
+        with RawRtu(device) as bridge:
+            program.type("babble 1\n")
+            until(bridge.has_octets, "it babbles")
+        program.type("hush 1\ndie 1\nrevive 1\ndelay 1 0.5\nnoise 0.1\nfloat 0.1\nclean\n")
+        assert "no such command" not in program.out
+        program.type("explode\n")
+        until(lambda: "no such command" in program.out, "it says so")
+        for name in COMMANDS:
+            until(lambda: f"  {name} " in program.out, "the help names it")  # noqa: B023
+        for typed, answer in (
+            ("die 3", "RTUs 1 to 2"),
+            ("delay 1", "write delay RTU SECONDS"),
+            ("noise 2", "0 to 1"),
+            ("babble x", "invalid literal"),
+        ):
+            program.type(f"{typed}\n")
+            until(lambda: answer in program.out, answer)  # noqa: B023
+        program.signal(signal.SIGTERM)
+        assert program.wait() == 0
+    assert "Traceback" not in program.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (("--rtus", "0"), "at least one RTU"),
+        (("--noise", "1.5"), "0 to 1"),
+        (("--baud", "-1"), "positive"),
+    ],
+)
+def test_wrong_usage(arguments: tuple[str, ...], reason: str) -> None:
+    status, out, err = run_to_the_end("wire", *arguments)
+    assert (status, out) == (2, "")
+    assert reason in err
+
+
+def test_a_device_that_is_there(tmp_path: Path) -> None:
+    status, out, err = run_to_the_end("wire", "--device", str(tmp_path))
+    assert (status, out) == (1, "")
+    assert err == f"rtu-bridge wire: File exists: {tmp_path}\n"

@@ -1,0 +1,1 @@
+"""A simulated bus: masters, outstations and a half-duplex wire around `Turn`, in virtual time, by seed."""

@@ -1,0 +1,3 @@
+from tests.routing.turn_bench import bench
+
+__all__ = ["bench"]

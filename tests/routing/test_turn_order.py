@@ -1,0 +1,232 @@
+"""Who is next, how long everybody waits, and when the line is free."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.routing.turn_bench import TWO, Bench
+from tests.support import frames as f
+from tests.support.frames import OTHER_RTU, RTU
+
+
+class TestQueue:
+    def test_one_at_a_time_in_order(self, bench: Bench) -> None:
+        assert bench.master(f.link_status_request()) == ["send 12"]
+        assert bench.master(f.link_status_request(to=OTHER_RTU)) == []
+        assert bench.master(f.link_status_request()) == []
+        assert bench.turn.waiting_frames == 2
+        assert bench.rtu(f.link_status()) == ["deliver 12 to one", "answered 12", "send 13"]
+        assert bench.rtu(f.link_status(OTHER_RTU)) == ["deliver 13 to one", "answered 13", "send 12"]
+
+    def test_what_waits_is_counted_by_session(self, bench: Bench) -> None:
+        bench.turn.attach(TWO, OTHER_RTU)
+        assert bench.turn.waiting_of(TWO) == 0
+        bench.master(f.link_status_request())
+        bench.master(f.link_status_request())
+        bench.master(f.request(1, to=OTHER_RTU, transport=f.FIR), session=TWO)
+        assert bench.turn.waiting_of(TWO) == 0
+        bench.master(f.request(to=OTHER_RTU, transport=f.FIN), session=TWO)
+        assert bench.turn.waiting_frames == 3
+        assert (bench.turn.waiting_of(TWO), bench.turn.waiting_of(object())) == (2, 0)
+
+    def test_sessions_take_turns(self, bench: Bench) -> None:
+        bench.turn.attach(TWO, OTHER_RTU)
+        for _ in range(5):
+            bench.master(f.link_status_request())
+        for _ in range(2):
+            bench.master(f.link_status_request(to=OTHER_RTU), session=TWO)
+        served = []
+        for _ in range(6):
+            bench.at(bench.now + 3)
+            served += [step for step in bench.deadline() if step.startswith("send")]
+        # After 10 s what still waits is not sent any more.
+        assert served == ["send 13", "send 12", "send 13"]
+
+    def test_controls_go_first(self, bench: Bench) -> None:
+        bench.turn.attach(TWO, OTHER_RTU)
+        bench.master(f.link_status_request())
+        bench.master(f.link_status_request())
+        bench.master(f.request(1, f.OPERATE, to=OTHER_RTU), session=TWO)
+        assert bench.rtu(f.link_status())[-1] == "send 13"
+
+    def test_asking_anew_takes_the_place_on_the_wire(self, bench: Bench) -> None:
+        bench.master(f.request(1))
+        assert bench.at(1.0).master(f.request(2)) == ["superseded 12", "send 12"]
+        assert bench.rtu(f.response(1)) == ["drop 12 late"]
+        assert bench.rtu(f.response(2)) == ["deliver 12 to one", "answered 12"]
+
+    def test_asking_anew_takes_the_place_in_the_queue(self, bench: Bench) -> None:
+        bench.master(f.request(1, to=OTHER_RTU))
+        bench.master(f.request(1))
+        assert bench.master(f.request(2)) == ["drop 12 superseded"]
+        assert bench.turn.waiting_frames == 1
+
+    def test_asking_anew_without_a_confirm_leaves_no_missing_answer(self, bench: Bench) -> None:
+        bench.master(f.request(1))
+        bench.rtu(f.response(1, application=f.A_FIR_FIN | f.A_CON))
+        assert bench.at(1.0).master(f.request(2)) == ["answered 12", "send 12"]
+
+    def test_asking_anew_drops_the_confirm_that_waits_for_silence(self, bench: Bench) -> None:
+        bench.master(f.request(1))
+        bench.rtu(f.response(1, application=f.A_FIR_FIN | f.A_CON))
+        bench.at(1.0).noise(half_heard_until_s=1.1)
+        assert bench.master(f.confirm(1)) == []
+        assert bench.master(f.request(2)) == ["drop 12 superseded", "answered 12"]
+        assert bench.at(1.1).deadline() == ["send 12"]
+
+    def test_asking_another_outstation_supersedes_nothing(self, bench: Bench) -> None:
+        bench.master(f.request(1))
+        assert bench.master(f.request(2, to=OTHER_RTU)) == []
+        assert bench.rtu(f.response(1))[:2] == ["deliver 12 to one", "answered 12"]
+
+    def test_too_old_to_send(self, bench: Bench) -> None:
+        bench.master(f.link_status_request())
+        bench.master(f.request(1, to=OTHER_RTU))
+        assert bench.at(10.0).deadline() == ["timed_out 12", "drop 13 expired"]
+
+    def test_a_control_is_too_old_sooner(self) -> None:
+        bench = Bench(response_timeout_s=6.0)
+        bench.master(f.link_status_request())
+        bench.master(f.request(1, f.SELECT, to=OTHER_RTU))
+        assert bench.turn.next_deadline() == pytest.approx(5.0)
+        assert bench.at(5.0).deadline() == ["drop 13 expired"]
+
+    def test_full(self, bench: Bench) -> None:
+        for _ in range(9):
+            bench.master(f.link_status_request())
+        assert bench.master(f.link_status_request()) == ["drop 12 queue_full"]
+
+    def test_full_for_one_session_only(self, bench: Bench) -> None:
+        bench.turn.attach(TWO, OTHER_RTU)
+        for _ in range(9):
+            bench.master(f.link_status_request())
+        assert bench.master(f.link_status_request(OTHER_RTU), session=TWO) == []
+
+
+class TestTimeouts:
+    def test_hands_the_line_on(self, bench: Bench) -> None:
+        bench.master(f.link_status_request())
+        bench.master(f.link_status_request(to=OTHER_RTU))
+        # 10 octets at 1 ms, then the response timeout.
+        assert bench.turn.next_deadline() == pytest.approx(2.01)
+        assert bench.at(2.0).deadline() == []
+        assert bench.at(2.02).deadline() == ["timed_out 12", "send 13"]
+
+    def test_octets_postpone_it_once_its_length(self, bench: Bench) -> None:
+        bench.master(f.link_status_request())
+        bench.at(2.0).noise()
+        assert bench.turn.next_deadline() == pytest.approx(2.1)
+        bench.at(4.0).noise()
+        assert bench.turn.next_deadline() == pytest.approx(4.01)
+
+    def test_every_frame_of_the_answer_renews_it(self, bench: Bench) -> None:
+        bench.master(f.request(1))
+        bench.at(1.5).rtu(f.response(1, transport=f.FIR))
+        assert bench.turn.next_deadline() == pytest.approx(3.5)
+
+    def test_no_exchange_goes_on_for_ever(self, bench: Bench) -> None:
+        bench.master(f.request(1))
+        bench.at(1.0).rtu(f.response(1, transport=f.FIR))
+        for second in range(2, 8):
+            assert bench.at(second).rtu(f.response(transport=f.MIDDLE)) == ["deliver 12 to one"]
+        assert bench.turn.next_deadline() == pytest.approx(8.0)
+        assert bench.at(8.0).deadline() == ["overrun 12"]
+
+    def test_a_lost_confirm_is_no_missing_answer(self, bench: Bench) -> None:
+        bench.master(f.request(1))
+        bench.rtu(f.response(1, application=f.A_FIR_FIN | f.A_CON))
+        assert bench.at(7.0).deadline() == ["answered 12"]
+
+    def test_a_confirm_that_could_not_be_sent_is_no_missing_answer(self, bench: Bench) -> None:
+        bench.master(f.request(1))
+        bench.at(1.0).rtu(f.response(1, application=f.A_FIR_FIN | f.A_CON))
+        bench.at(2.9).noise(half_heard_until_s=9.0)
+        assert bench.master(f.confirm(1)) == []
+        assert bench.at(3.0).deadline() == ["drop 12 expired", "answered 12"]
+
+    def test_an_overdue_confirm_brings_the_next_fragment(self, bench: Bench) -> None:
+        bench.master(f.request(15))
+        bench.rtu(f.response(15, application=f.A_FIR | f.A_CON))
+        assert bench.at(3.0).deadline() == ["answered 12"]
+        assert bench.master(f.confirm(15)) == ["send 12"]
+        assert bench.at(3.1).rtu(f.response(0, application=f.A_FIN)) == ["deliver 12 to one", "answered 12"]
+
+    def test_an_overdue_confirm_of_the_last_fragment_awaits_nothing(self, bench: Bench) -> None:
+        bench.master(f.request(1))
+        bench.rtu(f.response(1, application=f.A_FIR_FIN | f.A_CON))
+        bench.at(3.0).deadline()
+        assert bench.master(f.confirm(1)) == ["send 12", "no_answer_due 12"]
+
+
+class TestListensBeforeTalk:
+    def test_nobody_is_interrupted(self, bench: Bench) -> None:
+        bench.noise(3, half_heard_until_s=0.1)
+        assert bench.master(f.request(1)) == []
+        assert bench.turn.next_deadline() == pytest.approx(0.1)
+        assert bench.at(0.05).deadline() == []
+        assert bench.at(0.1).deadline() == ["send 12"]
+
+    def test_turnaround(self) -> None:
+        bench = Bench(turnaround_s=0.02)
+        bench.noise()
+        assert bench.master(f.request(1)) == []
+        assert bench.turn.next_deadline() == pytest.approx(0.02)
+        assert bench.at(0.02).deadline() == ["send 12"]
+
+    def test_the_frames_of_an_exchange_wait_for_silence_too(self) -> None:
+        bench = Bench(turnaround_s=0.02)
+        bench.master(f.request(1))
+        bench.at(0.5).rtu(f.response(1, application=f.A_FIR_FIN | f.A_CON))
+        assert bench.master(f.confirm(1)) == []
+        assert bench.turn.next_deadline() == pytest.approx(0.52)
+        assert bench.at(0.52).deadline() == ["send 12", "answered 12"]
+
+    def test_frames_without_answer_leave_at_the_lines_pace(self, bench: Bench) -> None:
+        for _ in range(3):
+            bench.master(f.request(1, f.DIRECT_OPERATE_NR))
+        assert bench.turn.waiting_frames == 2
+        assert bench.turn.next_deadline() == pytest.approx(0.015)
+        assert bench.at(0.02).deadline() == ["send 12", "no_answer_due 12"]
+        assert bench.turn.waiting_frames == 1
+
+    def test_pre_and_post_transmit_delay_the_next_exchange(self) -> None:
+        bench = Bench(pre_transmit_s=0.1, post_transmit_s=0.2)
+        bench.master(f.request(1, f.DIRECT_OPERATE_NR))
+        bench.master(f.request(1))
+        assert bench.turn.next_deadline() == pytest.approx(0.315)
+
+    def test_early_calls_do_nothing(self, bench: Bench) -> None:
+        bench.master(f.request(1))
+        bench.master(f.request(1, to=OTHER_RTU))
+        deadline = bench.turn.next_deadline()
+        assert bench.at(1.0).deadline() == []
+        assert bench.turn.next_deadline() == deadline
+
+
+class TestBabble:
+    def test_begins_and_ends(self, bench: Bench) -> None:
+        heard = [bench.at(step / 16).noise() for step in range(60)]
+        assert heard.count(["babble begins"]) == 1
+        assert bench.turn.is_babbling
+        assert bench.turn.next_deadline() == pytest.approx(59 / 16 + 1)
+        assert bench.at(4.7).deadline() == ["babble ends"]
+        assert not bench.turn.is_babbling
+
+    def test_an_awaited_answer_is_none(self, bench: Bench) -> None:
+        bench.master(f.request(1))
+        bench.rtu(f.response(1, transport=f.FIR))
+        for tenth in range(1, 60):
+            assert bench.at(tenth / 10).rtu(f.response(transport=f.MIDDLE)) == ["deliver 12 to one"]
+
+    def test_ends_with_the_port(self, bench: Bench) -> None:
+        for step in range(60):
+            bench.at(step / 16).noise()
+        assert bench.line_down() == ["babble ends"]
+        assert not bench.turn.is_babbling
+        bench.turn.line_up()
+        assert bench.noise() == []
+
+
+def test_only_known_outstations_have_a_place(bench: Bench) -> None:
+    with pytest.raises(KeyError):
+        bench.master(f.request(1, to=RTU + 9))
