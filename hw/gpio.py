@@ -1,228 +1,220 @@
-"""LED pins. The one module that touches gpiozero, and it does so only when outputs are opened.
+"""The panel: opens LEDs, relays, inputs and the button, whatever of them this machine has.
 
-Left to itself gpiozero picks a pin library and falls back to the next in silence, so each device gets its
-factory from here. A machine without GPIO is an ordinary machine: its outputs do nothing, and one line says
-why. Nothing here starts a thread per LED.
+A machine without GPIO is an ordinary machine: its LEDs do nothing, and one line says why. Nothing here starts
+a thread per LED or input, and nothing that is wrong with the hardware raises.
 """
 
-import importlib
-from collections import deque
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from enum import Enum
-from glob import glob
-from types import ModuleType
-from typing import Any, Protocol
+from typing import TypeVar
 
-_CHIP_PATH = "/dev/gpiochip"
+from hw.inputs import Input, MockInput, PinInput
+from hw.kernel_leds import KernelLedOutput
+from hw.outputs import ColourOutput, NoOutput, Output, PinOutput
+from hw.pins import GpioBackend, PinBank, open_pins
+from hw.problems import reason
+from hw.wiring import BicolourPins, InputPin, KernelLed, LedPin, LedWiring, PanelWiring, Pull, RelayPin
 
-HEADER_LABELS = ("pinctrl-bcm2835", "pinctrl-bcm2711", "pinctrl-rp1")
-"""Label of the chip behind the 40-pin header: Pi 0 to 3, Pi 4, Pi 5. Chip numbers vary with the kernel."""
+__all__ = [
+    "BicolourPins",
+    "GpioBackend",
+    "Input",
+    "InputPin",
+    "KernelLed",
+    "LedPin",
+    "LedWiring",
+    "Output",
+    "Outputs",
+    "Panel",
+    "PanelWiring",
+    "Pull",
+    "RelayPin",
+    "open_outputs",
+    "open_panel",
+]
 
-_MOCK_REVISION = "c03111"  # a Pi 4B; named so that the environment cannot choose another
-_MOCK_HISTORY = 64
-
-
-class GpioBackend(Enum):
-    """Where the outputs of the LEDs lead to."""
-
-    AUTO = "auto"
-    """The pins of this machine; outputs that do nothing if it has none."""
-    MOCK = "mock"
-    """Pins in memory, for the bench and for tests."""
-    NONE = "none"
-    """Nowhere, on purpose."""
-
-
-@dataclass(frozen=True, slots=True)
-class LedPin:
-    """How an LED is wired: GPIO number (BCM), and whether a low level lights it."""
-
-    pin: int
-    active_low: bool = field(default=False, kw_only=True)
-
-
-class Output(Protocol):
-    """One LED as something to switch. Dark when opened."""
-
-    @property
-    def name(self) -> str:
-        """The LED's name."""
-
-    def set(self, lit: bool) -> None:
-        """Light or darken the LED, at once. Raises whatever the pin library raises if the pin fails."""
-
-    def close(self) -> None:
-        """Darken the LED and give the pin back. Raises nothing; closing again is harmless."""
-
-
-class NoOutput:
-    """The output of an LED that has no pin: does nothing."""
-
-    __slots__ = ("name",)
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-
-    def set(self, lit: bool) -> None:
-        """Do nothing."""
-
-    def close(self) -> None:
-        """Do nothing."""
-
-
-class PinOutput:
-    """The output of an LED on a pin (a `gpiozero.DigitalOutputDevice`)."""
-
-    __slots__ = ("_device", "_pin", "name")
-
-    def __init__(self, name: str, device: Any) -> None:
-        self.name = name
-        self._device = device
-        self._pin = device.pin
-
-    @property
-    def is_high(self) -> bool:
-        """The electrical level, read from the pin. (A mock pin can still be read after `close`.)"""
-        return bool(self._pin.state)
-
-    def set(self, lit: bool) -> None:
-        """Light or darken the LED. Plain on and off: gpiozero's blink() would start a thread."""
-        if lit:
-            self._device.on()
-        else:
-            self._device.off()
-
-    def close(self) -> None:
-        """Darken the LED and give the pin back."""
-        # A pin that fails now must not keep its neighbours lit, and there is nothing left to do about it.
-        with suppress(Exception):
-            self._device.off()
-        with suppress(Exception):
-            self._device.close()
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
-class Outputs:
-    """The opened outputs, one for every LED asked for, whatever went wrong."""
+class Panel:
+    """What was opened. An LED is always there; a relay, an input or the button only if its pin is had."""
 
-    by_name: Mapping[str, Output]
+    leds: Mapping[str, Output]
+    relays: Mapping[str, Output] = field(default_factory=dict)
+    inputs: Mapping[str, Input] = field(default_factory=dict)
+    button: Input | None = None
     problem: str | None = None
-    """One line for the operator if there is no usable GPIO at all; all outputs then do nothing."""
+    """One line for the operator if there is no usable GPIO at all."""
     pin_problems: Mapping[str, str] = field(default_factory=dict)
-    """One line for each LED whose pin could not be had; its output does nothing, the others work."""
-    _factory: Any = None
+    """One line for each thing whose pin could not be had: an LED by its name, others as in "relay trip"."""
+    notes: tuple[str, ...] = ()
+    """Lines about what is in use: the pin library and its chip, LEDs taken over from the kernel."""
+    _bank: PinBank | None = None
+
+    @property
+    def by_name(self) -> Mapping[str, Output]:
+        """The LEDs."""
+        return self.leds
 
     def is_high(self, name: str) -> bool | None:
-        """Return the electrical level of the LED's pin, or None if the LED has no pin. Raises KeyError."""
-        output = self.by_name[name]
+        """Return the electrical level of a single LED's pin; None for other LEDs. Raises KeyError."""
+        output = self.leds[name]
         return output.is_high if isinstance(output, PinOutput) else None
 
     def close(self) -> None:
-        """Darken all LEDs and release all pins. Raises nothing; closing again is harmless."""
-        for output in self.by_name.values():
+        """Darken all LEDs, switch all relays off, release all pins. Raises nothing; again is harmless."""
+        for output in (*self.leds.values(), *self.relays.values()):
             output.close()
-        if self._factory is not None:
-            with suppress(Exception):  # for the reason in PinOutput.close
-                self._factory.close()
+        for contact in (*self.inputs.values(), *([self.button] if self.button else [])):
+            contact.close()
+        if self._bank is not None:
+            self._bank.close()
 
 
-def open_outputs(leds: Mapping[str, LedPin], *, backend: GpioBackend) -> Outputs:
-    """Open an output for each LED, dark. Missing hardware never raises: see `problem` and `pin_problems`."""
-    nothing: dict[str, Output] = {name: NoOutput(name) for name in leds}
-    if backend is GpioBackend.NONE or not leds:
-        return Outputs(nothing)
-    try:
-        factory = _mock_factory() if backend is GpioBackend.MOCK else _lgpio_factory()
-    except Exception as error:  # pin libraries raise classes of their own, and none may stop the bridge
-        return Outputs(nothing, problem=f"GPIO cannot be used, all LEDs stay dark: {_reason(error)}")
-    opened = dict(nothing)
-    pin_problems = {}
-    for name, led in leds.items():
+Outputs = Panel
+
+
+def open_outputs(leds: Mapping[str, LedWiring], *, backend: GpioBackend) -> Panel:
+    """Open LEDs and nothing else: see `open_panel`."""
+    return open_panel(PanelWiring(leds=leds), backend=backend)
+
+
+def open_panel(wiring: PanelWiring, *, backend: GpioBackend) -> Panel:
+    """Open everything that is wired: LEDs dark, relays off. Missing hardware never raises: see `problem`.
+
+    LEDs of the kernel work without GPIO, but not with MOCK and NONE, which leave the machine alone.
+    """
+    opener = _Opener(backend)
+    for name, led in wiring.leds.items():
+        if isinstance(led, KernelLed):
+            opener.open_kernel_led(name, led)
+    problem, bank = None, None
+    if backend is not GpioBackend.NONE and _needs_pins(wiring):
         try:
-            opened[name] = _open_pin(factory, name, led)
-        except Exception as error:
-            pin_problems[name] = f"LED {name} stays dark, GPIO{led.pin} cannot be used: {_reason(error)}"
-    return Outputs(opened, pin_problems=pin_problems, _factory=factory)
+            bank = open_pins(backend, wiring.active_low_pins)
+        except Exception as error:  # pin libraries raise classes of their own, and none may stop the bridge
+            problem = f"GPIO cannot be used, {_consequences(wiring)}: {reason(error)}"
+        else:
+            opener.open_pins(wiring, bank)
+    return Panel(
+        leds={name: opener.leds.get(name, NoOutput(name)) for name in wiring.leds},
+        relays=opener.relays,
+        inputs=opener.inputs,
+        button=opener.button,
+        problem=problem,
+        pin_problems=opener.problems,
+        notes=(*([bank.description] if bank else []), *opener.notes),
+        _bank=bank,
+    )
 
 
-class _GpioError(Exception):
-    """Why the GPIO or a pin of it cannot be used, as half a sentence."""
+class _Opener:
+    """Opens one thing after the other, and keeps a line for each that cannot be opened."""
 
+    def __init__(self, backend: GpioBackend) -> None:
+        self._leaves_machine_alone = backend in (GpioBackend.MOCK, GpioBackend.NONE)
+        self.leds: dict[str, Output] = {}
+        self.relays: dict[str, Output] = {}
+        self.inputs: dict[str, Input] = {}
+        self.button: Input | None = None
+        self.problems: dict[str, str] = {}
+        self.notes: list[str] = []
 
-def _lgpio_factory() -> Any:
-    # Look before importing: an imported lgpio starts a thread and leaves a FIFO in the working directory.
-    chips = sorted(glob(f"{_CHIP_PATH}[0-9]*"))
-    if not chips:
-        raise _GpioError(f"this machine has no {_CHIP_PATH}*")
-    try:
-        lgpio = importlib.import_module("lgpio")
-    except OSError as error:  # its own message names the FIFO and not the cause
-        raise _GpioError(f"lgpio needs a working directory that it may write to ({error})") from error
-    number = _header_chip(lgpio, [int(path.removeprefix(_CHIP_PATH)) for path in chips])
-    from gpiozero.pins.lgpio import LGPIOFactory
+    def open_kernel_led(self, name: str, led: KernelLed) -> None:
+        if self._leaves_machine_alone:
+            return
+        output = self._try(name, f"LED {name} stays dark", lambda: KernelLedOutput(name, led.name))
+        if output is None:
+            return
+        self.leds[name] = output
+        if output.replaced_trigger is not None:
+            self.notes.append(
+                f"LED {name}: the kernel's LED {led.name} is taken from its trigger "
+                f"{output.replaced_trigger} while this program runs"
+            )
 
-    factory = LGPIOFactory(chip=number)
-    try:
-        _ = factory.board_info  # not a Pi that gpiozero knows: found out once, here, and not once per pin
-    except Exception:
-        factory.close()
-        raise
-    return factory
+    def open_pins(self, wiring: PanelWiring, bank: PinBank) -> None:
+        # Relays first: a pin that two things want by mistake goes to the one that must be off.
+        for name, relay in wiring.relays.items():
+            output = self._output(
+                bank, name, relay.pin, f"relay {name}", "cannot be switched", relay.active_low
+            )
+            if output is not None:
+                self.relays[name] = output
+        for name, led in wiring.leds.items():
+            lit: Output | None = None
+            if isinstance(led, LedPin):
+                lit = self._output(bank, name, led.pin, f"LED {name}", "stays dark", led.active_low, key=name)
+            elif isinstance(led, BicolourPins):
+                lit = self._bicolour(bank, name, led)
+            if lit is not None:
+                self.leds[name] = lit
+        for name, contact in wiring.inputs.items():
+            read = self._input(bank, name, contact, f"input {name}", "is not read")
+            if read is not None:
+                self.inputs[name] = read
+        if wiring.button is not None:
+            self.button = self._input(bank, "button", wiring.button, "the button", "does nothing")
 
+    def _bicolour(self, bank: PinBank, name: str, led: BicolourPins) -> Output | None:
+        halves: list[PinOutput] = []
+        for pin in (led.red, led.green):
+            half = self._output(bank, name, pin, f"LED {name}", "stays dark", led.active_low, key=name)
+            if half is None:  # half an LED would lie
+                for other in halves:
+                    other.close()
+                return None
+            halves.append(half)
+        return ColourOutput(name, red=halves[0], green=halves[1])
 
-def _header_chip(lgpio: ModuleType, numbers: list[int]) -> int:
-    """Return the number of the chip with one of `HEADER_LABELS`; raises _GpioError with what was found."""
-    found = []
-    for number in numbers:
-        try:
-            handle = lgpio.gpiochip_open(number)
-        except lgpio.error:
-            found.append(f"gpiochip{number} cannot be opened (is this user in the group gpio?)")
-            continue
-        try:
-            label = lgpio.gpio_get_chip_info(handle)[3]  # status, lines, name, label
-        finally:
-            lgpio.gpiochip_close(handle)
-        if label in HEADER_LABELS:
-            return number
-        found.append(f"gpiochip{number} is {label}")
-    raise _GpioError(f"no Raspberry Pi header among the GPIO chips: {', '.join(found)}")
-
-
-def _mock_factory() -> Any:
-    from gpiozero.pins.mock import MockFactory, MockPin
-
-    class ForgetfulMockPin(MockPin):  # type: ignore[misc]  # gpiozero has no types
-        """A mock pin keeps every change for ever; on a bench that blinks for weeks that fills the memory."""
-
-        states: Any
-
-        def clear_states(self) -> None:
-            super().clear_states()
-            self.states = deque(self.states, maxlen=_MOCK_HISTORY)
-
-    return MockFactory(revision=_MOCK_REVISION, pin_class=ForgetfulMockPin)
-
-
-def _open_pin(factory: Any, name: str, led: LedPin) -> PinOutput:
-    from gpiozero import DigitalOutputDevice, GPIOPinInUse
-
-    try:
-        device = DigitalOutputDevice(
-            led.pin, active_high=not led.active_low, initial_value=False, pin_factory=factory
+    def _output(
+        self,
+        bank: PinBank,
+        name: str,
+        pin: int,
+        title: str,
+        loss: str,
+        active_low: bool,
+        key: str | None = None,
+    ) -> PinOutput | None:
+        return self._try(
+            key or title,
+            f"{title} {loss}, GPIO{pin} cannot be used",
+            lambda: PinOutput(name, bank.open_output(pin, active_low=active_low)),
         )
-    except GPIOPinInUse:
-        raise _GpioError("it is already in use by this program") from None
-    return PinOutput(name, device)
+
+    def _input(self, bank: PinBank, name: str, wired: InputPin, title: str, loss: str) -> PinInput | None:
+        kind = MockInput if bank.is_mock else PinInput
+        return self._try(
+            title,
+            f"{title} {loss}, GPIO{wired.pin} cannot be used",
+            lambda: kind(name, bank.open_input(wired.pin, pull=wired.pull), active_low=wired.active_low),
+        )
+
+    def _try(self, key: str, loss: str, open_it: Callable[[], _T]) -> _T | None:
+        try:
+            return open_it()
+        except Exception as error:  # pin libraries raise classes of their own
+            self.problems[key] = f"{loss}: {reason(error)}"
+            return None
 
 
-def _reason(error: Exception) -> str:
-    """Return an error as one line."""
-    if isinstance(error, ModuleNotFoundError):
-        return f"the Python package {(error.name or str(error)).partition('.')[0]} is not installed"
-    text = " ".join(str(error).split())
-    if text.startswith("'") and text.endswith("'"):  # lgpio quotes its messages
-        text = text[1:-1]
-    return text or type(error).__name__
+def _needs_pins(wiring: PanelWiring) -> bool:
+    on_pins = (led for led in wiring.leds.values() if not isinstance(led, KernelLed))
+    return any(True for _ in on_pins) or bool(wiring.relays or wiring.inputs or wiring.button)
+
+
+def _consequences(wiring: PanelWiring) -> str:
+    kinds = {isinstance(led, KernelLed) for led in wiring.leds.values()}
+    return ", ".join(
+        text
+        for text, applies in (
+            ("all LEDs stay dark", kinds == {False}),
+            ("the LEDs on pins stay dark", kinds == {False, True}),
+            ("no relay can be switched", bool(wiring.relays)),
+            ("no input is read", bool(wiring.inputs)),
+            ("the button does nothing", wiring.button is not None),
+        )
+        if applies
+    )

@@ -1,4 +1,4 @@
-"""What an outstation's LED shows, and the system LED. Pure: events and `now` in, a level and a deadline out.
+"""What an outstation's LED shows, and the system LED. Pure: events and `now` in, a colour and a deadline out.
 
 Facts about one outstation, and what begins and ends them:
 
@@ -10,10 +10,14 @@ Facts about one outstation, and what begins and ends them:
     noise            noise_heard         5 s after the last noise_heard
     silent           3 misses in a row   any answer
     answers missing  1 miss              3 requests answered in a row, not before 2 s after the last miss
+    idle             master_connected,   request_sent
+                     3 expected polls
+                     that do not come
     ===============  ==================  ================================================================
 
 The state is that of the first row of `_RULES` that holds. The cause comes before the symptom: a line that is
 down is not noisy, and noise explains missing answers (an RTU at a wrong baud rate brings only CRC errors).
+What a state looks like on a single and on a bi-colour LED is the table in `hw.looks`.
 
 - A line is down until it is said to be up: an LED never claims what nobody has seen.
 - One missed answer is not silence; three in a row are. Any answer ends silence, but the LED stays at
@@ -22,68 +26,36 @@ down is not noisy, and noise explains missing answers (an RTU at a wrong baud ra
   is there (they end silence) but not that it answers.
 - Misses outlive a session and a line that comes and goes. Many masters reconnect after each timeout; were the
   count to start anew, a dead RTU would never look silent. The last evidence stands until there is newer.
-- A pattern begins with its first step when its state is entered.
-- A frame blinks the LED only while the RTU answers; all other states have a rhythm of their own.
+- "Lost only after three times the expected interval" is about what is concluded from something that did not
+  come. An answer is expected for every request, so for the RTU it is three requests. A poll is expected at
+  the interval that the master keeps (`hw.polling`); when none came for three of them it is idle, and nobody
+  claims that its RTU answers. The end of a session needs no conclusion: that is seen, and "lost" at once.
+- Idle is the weakest of all: it replaces "answering" only, and a fault stays until newer evidence. Its LED
+  is on and does not blink, for that is what the table has for a master that is there and no frames.
+- A pattern begins with its first step when its state is entered, or when the blip that runs then is over.
+- A frame blinks the LED only where the look has such blips; all others have a rhythm of their own.
+- Whatever happens is to be seen for 100 ms at least: blips are that long and always shown to their end, a
+  miss shows for 2 s, a line's fault for 1 s, noise for 5 s. A master that is pre-empted by the next is no
+  event to the LED: there is a master all the time.
 
 Source: PRODUCT, "LEDs".
 """
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from enum import Enum
-from math import inf
-from types import MappingProxyType
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 
-from hw.pattern import FrameBlips, Light, Pattern, to_s, to_us
+from hw.colour import Colour
+from hw.looks import HEART, HeartState, LedState, Verdict, look_of
+from hw.pattern import Blips, LedKind, Look, to_s, to_us
+from hw.polling import Polling
 
-__all__ = [
-    "HEARTBEAT",
-    "HEARTBEAT_LINE_DOWN",
-    "PATTERNS",
-    "Heartbeat",
-    "Indicator",
-    "LedState",
-    "Light",
-    "Pattern",
-]
+__all__ = ["HeartState", "Heartbeat", "Indicator", "LedKind", "LedState"]
 
 MISSES_TO_SILENCE = 3
 ANSWERS_TO_RECOVER = 3
 LINE_FAULT_SHOWN_S = 1.0  # a glitch of the port is seen as five flashes
 MISS_SHOWN_S = 2.0  # four flashes, even when a fast master has its three answers a moment later
 NOISE_SHOWN_S = 5.0  # five double flashes: long enough to be noticed and recognised
-
-
-class LedState(Enum):
-    """What one outstation's LED says."""
-
-    OFF = "off"
-    """Disabled, or no master has connected since start."""
-    LOST = "lost"
-    """A master was connected, and none is now."""
-    ANSWERING = "answering"
-    """A master is connected and nothing is known to be wrong."""
-    MISSING = "missing"
-    """The master polls and some answers are missing."""
-    SILENT = "silent"
-    """The master polls and the RTU is silent, or the line is down."""
-    NOISE = "noise"
-    """Octets with CRC errors were heard on the line."""
-
-
-PATTERNS: Mapping[LedState, Pattern] = MappingProxyType(
-    {
-        LedState.OFF: Pattern(((False, inf),)),
-        LedState.LOST: Pattern(((True, 0.1), (False, 1.9))),
-        LedState.ANSWERING: Pattern(((True, inf),)),  # minus 100 ms per frame
-        LedState.MISSING: Pattern(((True, 0.25), (False, 0.25))),
-        LedState.SILENT: Pattern(((True, 0.1), (False, 0.1))),
-        LedState.NOISE: Pattern(((True, 0.1), (False, 0.1), (True, 0.1), (False, 0.7))),
-    }
-)
-
-HEARTBEAT = Pattern(((True, 0.1), (False, 0.9)))
-HEARTBEAT_LINE_DOWN = PATTERNS[LedState.SILENT]  # the same fault, the same rhythm
 
 
 @dataclass(slots=True)
@@ -99,9 +71,13 @@ class _Facts:
     misses_in_row: int = 0
     answers_in_row: int = ANSWERS_TO_RECOVER
     awaiting: bool = False
+    polling: Polling = field(default_factory=Polling)
 
-    def expiries_us(self) -> tuple[int, ...]:
-        return self.line_fault_until_us, self.noise_until_us, self.miss_until_us
+    def expiries_us(self) -> list[int]:
+        """Return the instants at which a fact ends or begins by itself, in order."""
+        return sorted(
+            (self.line_fault_until_us, self.noise_until_us, self.miss_until_us, self.polling.idle_at_us)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,18 +94,24 @@ _RULES: tuple[_Rule, ...] = (
     _Rule(lambda facts, _: facts.misses_in_row >= MISSES_TO_SILENCE, LedState.SILENT),
     _Rule(lambda facts, _: facts.answers_in_row < ANSWERS_TO_RECOVER, LedState.MISSING),
     _Rule(lambda facts, t: t < facts.miss_until_us, LedState.MISSING),
+    _Rule(lambda facts, t: t >= facts.polling.idle_at_us, LedState.IDLE),
     _Rule(lambda _facts, _: True, LedState.ANSWERING),
 )
 """Priority order: the first rule that holds gives the state."""
 
 
+def _judge(facts: _Facts, time_us: int) -> Verdict:
+    holding = (rule.state for rule in _RULES if rule.holds(facts, time_us))
+    state = next(holding)
+    return Verdict(state, next(holding) if state is LedState.NOISE else state)
+
+
 @dataclass(frozen=True, slots=True)
 class _Shown:
-    state: LedState
-    since_us: int
-
-    def becoming(self, state: LedState, time_us: int) -> "_Shown":
-        return self if state is self.state else _Shown(state, time_us)
+    verdict: Verdict
+    look: Look
+    begun_us: int
+    """When the look's pattern began, or will: after the blip that was running."""
 
 
 class Indicator:
@@ -139,18 +121,21 @@ class Indicator:
     with it. Queries change nothing and may ask for any instant from the last event on. Nothing raises.
     """
 
-    __slots__ = ("_blips", "_facts", "_settled_us", "_shown")
+    __slots__ = ("_blips", "_facts", "_settled_us", "_shown", "kind")
 
-    def __init__(self) -> None:
+    def __init__(self, kind: LedKind = LedKind.SINGLE) -> None:
+        self.kind = kind
         self._facts = _Facts()
-        self._blips = FrameBlips()
-        self._shown = _Shown(LedState.OFF, 0)
+        self._blips = Blips()
+        verdict = Verdict(LedState.OFF, LedState.OFF)
+        self._shown = _Shown(verdict, look_of(verdict, kind), 0)
         self._settled_us = 0
 
     def master_connected(self, now: float) -> None:
         """A master's session for this outstation began."""
         time_us = self._settle(now)
         self._facts.master = self._facts.master_seen = True
+        self._facts.polling = Polling()
         self._conclude(time_us)
 
     def master_disconnected(self, now: float) -> None:
@@ -174,17 +159,20 @@ class Indicator:
 
     def request_sent(self, now: float) -> None:
         """A frame for this outstation was sent on the line."""
-        self._blips.frame(self._settle(now))
+        time_us = self._settle(now)
         self._facts.awaiting = True
+        self._facts.polling.request(time_us)
+        self._conclude(time_us)
+        self._blip(self._shown.look.frame_blip, time_us)
 
     def answer_received(self, now: float) -> None:
         """A frame from this outstation arrived."""
         time_us = self._settle(now)
-        self._blips.frame(time_us)
         self._facts.misses_in_row = 0
         self._facts.answers_in_row += self._facts.awaiting
         self._facts.awaiting = False
         self._conclude(time_us)
+        self._blip(self._shown.look.frame_blip, time_us)
 
     def answer_missed(self, now: float) -> None:
         """A request was not answered within the response timeout."""
@@ -200,28 +188,40 @@ class Indicator:
         time_us = self._settle(now)
         self._facts.noise_until_us = time_us + to_us(NOISE_SHOWN_S)
         self._conclude(time_us)
+        self._blip(self._shown.look.error_blip, time_us)
 
     def state(self, now: float) -> LedState:
         """Return what the LED says at `now`."""
-        return self._shown_at(to_us(now)).state
+        return self._shown_at(to_us(now)).verdict.state
+
+    def look(self, now: float) -> Look:
+        """Return what the LED looks like at `now`."""
+        return self._shown_at(to_us(now)).look
+
+    def colour(self, now: float) -> Colour:
+        """Return the colour at `now`."""
+        time_us = to_us(now)
+        blip = self._blips.running(time_us)
+        if blip is not None:
+            return blip
+        shown = self._shown_at(time_us)
+        return shown.look.pattern.at(time_us - shown.begun_us)[0]
 
     def is_lit(self, now: float) -> bool:
         """Say whether the LED is lit at `now`."""
-        time_us = to_us(now)
-        shown = self._shown_at(time_us)
-        lit, _ = PATTERNS[shown.state].at(time_us - shown.since_us)
-        return lit and not (shown.state is LedState.ANSWERING and self._blips.is_dark(time_us))
+        return self.colour(now).is_lit
 
     def next_deadline(self, now: float) -> float | None:
-        """Return when the level could next change by time alone, or None if it cannot."""
+        """Return when the colour could next change by time alone, or None if it cannot."""
         time_us = to_us(now)
         shown = self._shown_at(time_us)
-        _, step_left_us = PATTERNS[shown.state].at(time_us - shown.since_us)
-        edges_us = [
-            None if step_left_us is None else time_us + step_left_us,
-            self._blips.next_edge(time_us) if shown.state is LedState.ANSWERING else None,
-            self._next_state_change(time_us, shown.state),
-        ]
+        pattern_us = max(time_us, shown.begun_us)
+        _, step_left_us = shown.look.pattern.at(pattern_us - shown.begun_us)
+        edges_us = (
+            None if step_left_us is None else pattern_us + step_left_us,
+            self._blips.next_edge(time_us),
+            self._next_look(time_us, shown.look),
+        )
         return min((to_s(edge_us) for edge_us in edges_us if edge_us is not None), default=None)
 
     def _settle(self, now: float) -> int:
@@ -232,21 +232,35 @@ class Indicator:
         return time_us
 
     def _conclude(self, time_us: int) -> None:
-        self._shown = self._shown.becoming(self._evaluate(time_us), time_us)
+        self._shown = self._becoming(self._shown, time_us)
+        self._blips.keep(time_us, self._shown.look)
 
-    def _evaluate(self, time_us: int) -> LedState:
-        return next(rule.state for rule in _RULES if rule.holds(self._facts, time_us))
+    def _blip(self, colour: Colour | None, time_us: int) -> None:
+        if colour is not None:
+            self._blips.add(time_us, colour)
+
+    def _becoming(self, shown: _Shown, time_us: int) -> _Shown:
+        verdict = _judge(self._facts, time_us)
+        if verdict == shown.verdict:
+            return shown
+        look = look_of(verdict, self.kind)
+        if look is shown.look:
+            return _Shown(verdict, look, shown.begun_us)
+        return _Shown(verdict, look, self._blips.end_of_begun(time_us) or time_us)
 
     def _shown_at(self, time_us: int) -> _Shown:
         shown = self._shown
-        for edge_us in sorted(self._facts.expiries_us()):
+        for edge_us in self._facts.expiries_us():
             if self._settled_us < edge_us <= time_us:
-                shown = shown.becoming(self._evaluate(edge_us), edge_us)
+                shown = self._becoming(shown, edge_us)
         return shown
 
-    def _next_state_change(self, time_us: int, state: LedState) -> int | None:
-        edges_us = (edge_us for edge_us in sorted(self._facts.expiries_us()) if edge_us > time_us)
-        return next((edge_us for edge_us in edges_us if self._evaluate(edge_us) is not state), None)
+    def _next_look(self, time_us: int, look: Look) -> int | None:
+        edges_us = (edge_us for edge_us in self._facts.expiries_us() if edge_us > time_us)
+        return next(
+            (edge_us for edge_us in edges_us if look_of(_judge(self._facts, edge_us), self.kind) is not look),
+            None,
+        )
 
 
 class Heartbeat:
@@ -255,9 +269,10 @@ class Heartbeat:
     `lines` are the names of the configured lines; none of them is open until `line_up` says so.
     """
 
-    __slots__ = ("_closed", "_since_us")
+    __slots__ = ("_closed", "_since_us", "kind")
 
-    def __init__(self, lines: Iterable[str]) -> None:
+    def __init__(self, lines: Iterable[str], kind: LedKind = LedKind.SINGLE) -> None:
+        self.kind = kind
         self._closed = set(lines)
         self._since_us = 0
 
@@ -269,22 +284,32 @@ class Heartbeat:
         """The line failed or was closed."""
         self._set_closed(self._closed | {line}, now)
 
+    @property
+    def state(self) -> HeartState:
+        """What the LED says."""
+        return HeartState.LINE_DOWN if self._closed else HeartState.BEATING
+
+    def look(self, _now: float) -> Look:
+        """Return what the LED looks like."""
+        return HEART[self.kind][self.state]
+
+    def colour(self, now: float) -> Colour:
+        """Return the colour at `now`."""
+        return self._at(now)[0]
+
     def is_lit(self, now: float) -> bool:
         """Say whether the LED is lit at `now`."""
-        return self._at(to_us(now))[0]
+        return self.colour(now).is_lit
 
-    def next_deadline(self, now: float) -> float:
-        """Return when the level next changes: a heart never rests."""
-        time_us = to_us(now)
-        step_left_us = self._at(time_us)[1]
-        assert step_left_us is not None, "both patterns repeat"
-        return to_s(time_us + step_left_us)
+    def next_deadline(self, now: float) -> float | None:
+        """Return when the colour next changes."""
+        step_left_us = self._at(now)[1]
+        return None if step_left_us is None else to_s(to_us(now) + step_left_us)
 
     def _set_closed(self, closed: set[str], now: float) -> None:
         if bool(closed) != bool(self._closed):
             self._since_us = to_us(now)
         self._closed = closed
 
-    def _at(self, time_us: int) -> tuple[bool, int | None]:
-        pattern = HEARTBEAT_LINE_DOWN if self._closed else HEARTBEAT
-        return pattern.at(time_us - self._since_us)
+    def _at(self, now: float) -> tuple[Colour, int | None]:
+        return self.look(now).pattern.at(to_us(now) - self._since_us)

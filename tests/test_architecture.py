@@ -61,7 +61,12 @@ ONLY_IN = {
     "serial": {"bridge/endpoints/serial_line.py"},
     "serial_asyncio": {"bridge/endpoints/serial_line.py"},
     "gpiozero": {"hw/gpio.py"},
-    "hw": {"bridge/service/build.py", "bridge/service/cli.py"},
+    "hw": {
+        "bridge/service/build.py",
+        "bridge/service/cli.py",
+        "bridge/service/boards.py",  # the boards' data, and pure functions of it
+        "bridge/service/hardware.py",
+    },
     "rich": {
         "bridge/service/demo.py",
         "bridge/service/line_tables.py",

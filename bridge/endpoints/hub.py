@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter, deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, cast
 
@@ -94,7 +94,7 @@ class LineHub:
         self._held: set[TcpSession] = set()
         self._steps: deque[Step] = deque()
         self._is_running = False
-        self._discards_seen = self._crc_errors_seen = 0
+        self._discarded_seen = self._discards_seen = self._crc_errors_seen = 0
         self._handlers: dict[type, Callable[[Any], None]] = {
             Send: self._send,
             Deliver: self._deliver,
@@ -183,8 +183,8 @@ class LineHub:
     def octets_heard(self, octets: bytes) -> None:
         """Take what the port read."""
         now = self._loop.time()
-        self._hear(self.echo.receive(octets, now), now)
-        self._settle()
+        if self._hear(self.echo.receive(octets, now), now):
+            self._settle()
 
     def line_lost(self, reason: str) -> None:
         """Fail what is under way."""
@@ -197,19 +197,27 @@ class LineHub:
 
     # Carrying out
 
-    def _hear(self, octets: bytes, now: float) -> None:
+    def _hear(self, octets: bytes, now: float) -> bool:
+        """Take octets without our echo; tell whether there may be more to do than to wait for the rest."""
         if not octets:
-            return
+            return True
         frames = self._framer.receive(octets, now)
-        self._run(self._turn.heard(now, len(octets), self._framer.next_deadline()))
+        half_heard_until_s = self._framer.next_deadline()
+        steps = self._turn.heard(now, len(octets), half_heard_until_s)
+        is_clean = self.counters.octets_discarded == self._discarded_seen
+        if is_clean and half_heard_until_s is not None and not frames and not steps:
+            # A UART brings a frame in twenty pieces, so this is what most wake-ups come to. More of the same
+            # frame brings no deadline forward but the frame's own, and the timer may fire early.
+            self._timer.hasten(half_heard_until_s)
+            return False
+        self._run(steps)
         self._take(frames, now)
+        return True
 
     def _take(self, frames: Iterable[Frame], now: float) -> None:
-        counters = self.counters
-        discards = counters.discards.total()
-        if discards != self._discards_seen:
-            self._discards_seen = discards
-            self._report_damage()
+        if self.counters.octets_discarded != self._discarded_seen:
+            self._discarded_seen = self.counters.octets_discarded
+            self._look_for_damage()
         for frame in frames:
             self._run(self._turn.receive(frame, now))
 
@@ -232,8 +240,10 @@ class LineHub:
                 deadline = other
         self._timer.set(deadline)
 
-    def _run(self, steps: Iterable[Step]) -> None:
+    def _run(self, steps: Sequence[Step]) -> None:
         """Carry out steps in order, also when one of them leads to more (a send that ends its session)."""
+        if not steps:
+            return
         self._steps.extend(steps)
         if self._is_running:
             return
@@ -323,7 +333,11 @@ class LineHub:
         else:
             note("babble ended", line=self.name)
 
-    def _report_damage(self) -> None:
+    def _look_for_damage(self) -> None:
+        discards = self.counters.discards.total()
+        if discards == self._discards_seen:
+            return
+        self._discards_seen = discards
         crc_errors = self.counters.crc_errors
         self._turn.damaged(crc_errors - self._crc_errors_seen)
         self._crc_errors_seen = crc_errors

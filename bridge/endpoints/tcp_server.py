@@ -29,7 +29,7 @@ from bridge.endpoints.tcp_session import SessionEnd, SessionLimits, TcpSession
 from bridge.endpoints.when_down import Reachable, ends_session, is_any_reachable, refuses_sessions
 from bridge.errors import BindError, ConflictError
 from bridge.link.frame import Frame
-from bridge.link.framer import LinkErrorMode
+from bridge.link.framer import FramerCounters, LinkErrorMode
 from bridge.routing.drop import Drop
 from bridge.routing.router import Routable, route
 
@@ -118,6 +118,16 @@ class TcpServer:
         self.session_ends: Counter[SessionEnd] = Counter()
         self.drops: Counter[Drop] = Counter()
         self.listener_errors = 0
+        self._ended = FramerCounters()
+        """What the sessions that are over received."""
+
+    @property
+    def counters(self) -> FramerCounters:
+        """What came from all masters so far, sessions that are over included: a sum, made anew each time."""
+        total = FramerCounters()
+        for counters in (self._ended, *(session.counters for session in self._group_of)):
+            _add(total, counters)
+        return total
 
     @property
     def endpoint(self) -> Endpoint:
@@ -258,6 +268,7 @@ class TcpServer:
     def session_ended(self, session: TcpSession, reason: SessionEnd) -> None:
         """Count the end; if the session had outstations, take them back and tell everybody."""
         self.session_ends[reason] += 1
+        _add(self._ended, session.counters)
         group = self._group_of.pop(session, None)
         if group is None:
             warn("connection refused", peer=session.peer, server=self.name, reason=reason.value)
@@ -320,6 +331,13 @@ class TcpServer:
             except Exception as error:
                 self.listener_errors += 1
                 warn("listener failed", outstation=outstation.name, state=state.value, error=repr(error))
+
+
+def _add(total: FramerCounters, counters: FramerCounters) -> None:
+    total.octets_in += counters.octets_in
+    total.frames += counters.frames
+    total.octets_discarded += counters.octets_discarded
+    total.discards += counters.discards
 
 
 def _socket_address(endpoint: Endpoint) -> tuple[str | int, ...]:

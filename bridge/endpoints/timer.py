@@ -32,6 +32,11 @@ class Timer:
             self._handle.cancel()
         self._arm(deadline)
 
+    def hasten(self, deadline: float) -> None:
+        """Call back by `deadline`: no later than that, and no later than was set before."""
+        if self._deadline is None or deadline < self._deadline:
+            self.set(deadline)
+
     def _arm(self, fires_s: float) -> None:
         self._fires_s = fires_s
         self._handle = self._loop.call_at(fires_s, self._fire)

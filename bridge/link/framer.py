@@ -30,7 +30,7 @@ from bridge.link.frame import (
     octets_of_frame,
 )
 
-_INCOMPLETE = 0
+_WHOLE_BLOCK_OCTETS = BLOCK_OCTETS + CRC_OCTETS
 
 
 class LinkErrorMode(Enum):
@@ -80,7 +80,7 @@ class LinkFramer:
     """
 
     def __init__(self, mode: LinkErrorMode, *, frame_timeout_s: float) -> None:
-        self._mode = mode
+        self._is_strict = mode is LinkErrorMode.CLOSE
         self._frame_timeout_s = frame_timeout_s
         self._held = b""
         self._verified = 0
@@ -94,8 +94,7 @@ class LinkFramer:
         self.counters.octets_in += len(octets)
         frames: list[Frame] = []
         self._search(self._held + octets if self._held else octets, frames)
-        is_timed = self._held and self._mode is LinkErrorMode.DISCARD
-        self._deadline = now + self._frame_timeout_s if is_timed else None
+        self._deadline = now + self._frame_timeout_s if self._held and not self._is_strict else None
         return frames
 
     def next_deadline(self) -> float | None:
@@ -137,12 +136,12 @@ class LinkFramer:
                 at, verified = start, 0
                 continue
             outcome, verified = _examine(octets, at, verified)
+            if outcome is None:
+                self._held, self._verified = octets[at:], verified
+                return
             if isinstance(outcome, Discard):
                 self._drop(1, outcome)
                 at += 1
-            elif outcome == _INCOMPLETE:
-                self._hold(octets[at:], verified)
-                return
             else:
                 frames.append(Frame.of_octets(octets[at : at + outcome]))
                 self.counters.frames += 1
@@ -162,33 +161,32 @@ class LinkFramer:
         if reason is not Discard.NOISE or self._after_good:
             self.counters.discards[reason] += 1
         self._after_good = False
-        if self._mode is LinkErrorMode.CLOSE and reason is not Discard.ABANDONED:
+        if self._is_strict and reason is not Discard.ABANDONED:
             self.failure = reason
 
 
-def _examine(octets: bytes, at: int, verified: int) -> tuple[Discard | int, int]:
+def _examine(octets: bytes, at: int, verified: int) -> tuple[Discard | int | None, int]:
     """Judge the candidate at `at`, of which `verified` octets are known to be right.
 
-    Returns the reason to reject it, or the frame's octets when it is whole, or `_INCOMPLETE`; and how many
-    octets are now known to be right.
+    Returns the reason to reject it, the frame's octets when it is whole, or None while it is neither; and how
+    many octets are now known to be right.
     """
     available = len(octets) - at
-    if available < 3:
-        return _INCOMPLETE, 0
-    length = octets[at + 2]
-    if length < SHORTEST_LENGTH:
-        return Discard.BAD_LENGTH, 0
     if not verified:
+        if available >= 3 and octets[at + 2] < SHORTEST_LENGTH:
+            return Discard.BAD_LENGTH, 0
         if available < HEADER_OCTETS:
-            return _INCOMPLETE, 0
+            return None, 0
         if not is_intact(octets[at : at + HEADER_OCTETS]):
             return Discard.HEADER_CRC, 0
         verified = HEADER_OCTETS
-    total = octets_of_frame(length)
+    total = octets_of_frame(octets[at + 2])
     while verified < total:
-        end = min(verified + BLOCK_OCTETS + CRC_OCTETS, total)
+        end = verified + _WHOLE_BLOCK_OCTETS
+        if end > total:
+            end = total
         if available < end:
-            return _INCOMPLETE, verified
+            return None, verified
         if not is_intact(octets[at + verified : at + end]):
             return Discard.BODY_CRC, verified
         verified = end

@@ -58,6 +58,10 @@ class Assembly:
             return settled
         return [*settled, Request((frame,), reading, expires_s)]
 
+    def continues(self, reading: Reading) -> bool:
+        """Tell whether a frame is a later segment of the request that is gathered here."""
+        return bool(self._frames) and (reading.stimulus is Stimulus.SEGMENT or reading.stimulus in _LAST)
+
     def give_up(self, reason: Drop) -> list[Refused]:
         """Forget the segments that wait for more."""
         if not self._frames:

@@ -25,11 +25,13 @@ class Carrier:
         """From when nobody else is speaking, as far as was heard (rules 1 and 2)."""
         self.sent_until_s = _NEVER
         """When the last octet handed to the port leaves it."""
+        self._begun_s = _NEVER
         self._dead_until_s = _NEVER
 
     def reset(self) -> None:
         """Begin anew: the port was just opened and nothing is under way."""
-        self._heard_s = self.silent_from_s = self.sent_until_s = self._dead_until_s = _NEVER
+        self._heard_s = self.silent_from_s = self.sent_until_s = _NEVER
+        self._begun_s = self._dead_until_s = _NEVER
 
     def heard(self, now: float, half_heard_until_s: float | None) -> None:
         """Take note of octets; the time limit of a frame that is not whole yet, or None."""
@@ -43,7 +45,7 @@ class Carrier:
         """Take note of a frame handed to the port."""
         begins_s = self.sent_until_s
         if begins_s < now:
-            begins_s = now + self._timing.pre_transmit_s
+            begins_s = self._begun_s = now + self._timing.pre_transmit_s
         self.sent_until_s = begins_s + octets * self._timing.octet_s
 
     def keep_silent(self) -> None:
@@ -51,8 +53,8 @@ class Carrier:
         self._dead_until_s = self.sent_until_s + self._timing.broadcast_dead_time_s
 
     def answered(self, now: float) -> None:
-        """An answer proves that the request has left, whatever the arithmetic says."""
-        if self.sent_until_s > now:
+        """An answer proves that the request has left, whatever the arithmetic says, once it has begun."""
+        if self._begun_s <= now < self.sent_until_s:
             self.sent_until_s = now
 
     @property

@@ -27,10 +27,10 @@ class Miss(StrEnum):
     """Why a request got no whole answer, the most telling reason first where several apply."""
 
     LINE_DOWN = "line_down"
-    MASTER_GONE = "master_gone"
     SUPERSEDED = "superseded"
     OVERRUN = "overrun"
     BROKEN_OFF = "broken_off"
+    MASTER_GONE = "master_gone"
     MISMATCHED = "mismatched"
     OTHER_OUTSTATION = "other_outstation"
     BAD_CRC = "bad_crc"

@@ -188,8 +188,13 @@ class Exchange:
         return True
 
     def accepts_answer(self, frame: Frame, reading: Reading, now: float) -> bool:
-        """Take a frame of an outstation into the exchange, or refuse it unchanged (rules 4 and 5)."""
-        if frame.source != self.address or frame.destination != self.request.source:
+        """Take a frame of an outstation into the exchange, or refuse it (rules 4 and 5)."""
+        if frame.source != self.address:
+            return False
+        if reading.starts_fragment:
+            # Whatever it was saying before has broken off.
+            self.is_in_fragment = False
+        if frame.destination != self.request.source:
             return False
         if reading.starts_fragment and self.sequence is not None and reading.sequence != self.sequence:
             return False

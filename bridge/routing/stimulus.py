@@ -80,6 +80,7 @@ class Reader:
     def __init__(self) -> None:
         self._control = ApplicationControl.of(0)
         self._function: Function | int = Function.CONFIRM
+        self._is_in_fragment = False
 
     def read_master(self, frame: Frame) -> Reading:
         """Classify a frame from a master."""
@@ -114,6 +115,10 @@ class Reader:
             return Reading(Stimulus.LINK_REQUEST)
         if header.fir:
             self._open_fragment(frame)
+        elif not self._is_in_fragment:
+            # Its first segment was lost: nobody knows what it is, and least of all what came before it.
+            return Reading(Stimulus.PART)
+        self._is_in_fragment = not header.fin
         sequence = self._control.sequence if header.fir else None
         if self._function == Function.UNSOLICITED_RESPONSE:
             return Reading(Stimulus.UNSOLICITED, sequence, starts_fragment=header.fir)

@@ -144,8 +144,8 @@ class Turn:
             station.masters = set()
         station.masters.add(frame.source)
         reading = station.from_master.read_master(frame)
-        exchange = self._exchange
-        if exchange is not None and exchange.is_with(session, address) and exchange.is_followed_by(reading):
+        exchange = self._exchange_followed_by(session, address, reading)
+        if exchange is not None:
             if len(exchange.outbox) >= _MOST_OUTBOX_FRAMES or self._carrier.is_port_full(now):
                 return [Dropped(address, Drop.QUEUE_FULL)]
             exchange.advance(reading)
@@ -159,6 +159,13 @@ class Turn:
             else:
                 steps += _dropped(address, settled.frames, settled.reason)
         return [*steps, *self._go_on(now)]
+
+    def _exchange_followed_by(self, session: Hashable, address: int, reading: Reading) -> Exchange | None:
+        """Return the exchange on the wire if a master's frame belongs to it now."""
+        exchange = self._exchange
+        if exchange is None or not exchange.is_with(session, address) or not exchange.is_followed_by(reading):
+            return None
+        return None if self._stations[address].assembly.continues(reading) else exchange
 
     def _enqueue(self, session: Hashable, address: int, request: Request, now: float) -> list[Step]:
         steps: list[Step] = []

@@ -17,13 +17,13 @@ from bridge.endpoints.tcp_session import SessionLimits
 from bridge.endpoints.when_down import WhenDown
 from bridge.errors import BindError
 from bridge.routing.timing import Timing, octet_time_s
-from bridge.service.config import Configuration, LineConfig, OutstationConfig, ServerConfig
+from bridge.service.config import Configuration, LedConfig, LineConfig, OutstationConfig, ServerConfig
 from bridge.service.leds import PanelLink
 from bridge.service.snapshot import take
 from bridge.version import VERSION
 from hw.board import DEFAULT_BOARD, SYSTEM_LED
 from hw.driver import LedDriver
-from hw.gpio import GpioBackend, LedPin, open_outputs
+from hw.gpio import BicolourPins, GpioBackend, KernelLed, LedPin, LedWiring, open_outputs
 from hw.indicator import Heartbeat, Indicator
 from hw.pattern import Light
 
@@ -33,7 +33,7 @@ _DRAIN_S = 1.0
 _FIRST_OPENING_S = 0.2
 
 BOARD_LEDS: Mapping[str, int] = DEFAULT_BOARD.led_pins
-"""The LED names that a configuration may use without defining them."""
+"""The LEDs that a configuration may use without defining them, if it names no board."""
 
 
 class Bridge:
@@ -197,11 +197,22 @@ def _timing(config: LineConfig) -> Timing:
     )
 
 
-def _pins(configuration: Configuration) -> dict[str, LedPin]:
-    """Return the pins that are used: the system LED's and those of the outstations."""
+def _pins(configuration: Configuration) -> dict[str, LedWiring]:
+    """Return the LEDs that are used: the system LED's and those of the outstations."""
     used = {SYSTEM_LED, *(o.led for o in configuration.outstations if o.led is not None)}
-    pins = {name: LedPin(pin) for name, pin in BOARD_LEDS.items() if name in used}
+    pins: dict[str, LedWiring] = {
+        name: LedPin(pin) for name, pin in configuration.board_leds.items() if name in used
+    }
     for led in configuration.leds.values():
         if led.name in used:
-            pins[led.name] = LedPin(led.pin, active_low=led.active_low)
+            pins[led.name] = _wiring(led)
     return pins
+
+
+def _wiring(led: LedConfig) -> LedWiring:
+    if led.kernel is not None:
+        return KernelLed(led.kernel)
+    if led.red is not None and led.green is not None:
+        return BicolourPins(led.red, led.green, active_low=led.active_low)
+    assert led.pin is not None, "an LED is wired in one of three ways"
+    return LedPin(led.pin, active_low=led.active_low)

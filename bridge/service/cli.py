@@ -94,6 +94,8 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("file", metavar="FILE")
     check.set_defaults(command=_check)
 
+    _add_hardware(commands)
+
     demo = commands.add_parser("demo", help="run a bridge on ptys, with simulated RTUs and a live panel")
     demo.add_argument(
         "--listen", metavar="ADDRESS:PORT", default="127.0.0.1:20000", help="default: %(default)s"
@@ -129,6 +131,17 @@ def _parser() -> argparse.ArgumentParser:
     profile = commands.add_parser("profile", help="print the Device Profile of the outstations in here")
     profile.set_defaults(command=_profile)
     return parser
+
+
+def _add_hardware(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    hardware = commands.add_parser(
+        "hardware",
+        help="say what ports, GPIO and LEDs this machine has, and what a configuration needs of it",
+        description="Opens each serial port for a moment to ask its driver; touches no pin.",
+    )
+    hardware.add_argument("-c", "--config", metavar="FILE", help="say also what it needs and what is missing")
+    hardware.add_argument("--json", action="store_true", help="print everything, as JSON")
+    hardware.set_defaults(command=_hardware)
 
 
 def _add_sim(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -190,6 +203,17 @@ def _check(options: argparse.Namespace) -> int:
     from hw.board import DEFAULT_BOARD
 
     print(describe(load(options.file, DEFAULT_BOARD.led_pins)))
+    return DONE
+
+
+def _hardware(options: argparse.Namespace) -> int:
+    from bridge.service.config import load
+    from bridge.service.hardware import as_text, collect
+    from hw.board import DEFAULT_BOARD
+
+    configuration = load(options.config, DEFAULT_BOARD.led_pins) if options.config is not None else None
+    report = collect(configuration)
+    print(json.dumps(report, indent=2) if options.json else as_text(report))
     return DONE
 
 

@@ -1,7 +1,7 @@
 """The configuration file: TOML in, frozen dataclasses out, or every problem of the file at once.
 
 The keys and the reading of sections are in `bridge.service.keys`, what concerns several keys in
-`bridge.service.physics`.
+`bridge.service.physics` and `bridge.service.pins`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import re
 import stat
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, Literal, Protocol, TypeVar
@@ -20,7 +20,7 @@ from bridge.endpoints.address_filter import AddressFilter
 from bridge.endpoints.endpoint import Endpoint
 from bridge.errors import ConfigurationError
 from bridge.link.framer import LinkErrorMode
-from bridge.service import physics
+from bridge.service import boards, physics, pins
 from bridge.service.keys import FILE_KEYS, SERVICE_KEYS, read_document
 from bridge.service.line_times import PARITY_BITS
 from bridge.service.schema import Report, read_row, shortened
@@ -32,12 +32,13 @@ _NO_LEDS: Final[Mapping[str, int]] = MappingProxyType({})
 
 @dataclass(frozen=True, slots=True)
 class ServiceConfig:
-    """The program itself: where it tells its status, what it logs, and which GPIO driver it uses."""
+    """The program itself: where it tells its status, what it logs, its GPIO driver and its boards."""
 
     status_socket: str
     log_level: Literal["debug", "info", "warning", "error"]
     log_format: Literal["text", "json"]
-    gpio: Literal["auto", "mock", "none"]
+    gpio: Literal["auto", "gpiod", "lgpio", "mock", "none"]
+    board: tuple[str, ...] = boards.DEFAULT_NAMES
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +92,42 @@ class LineConfig:
 
 @dataclass(frozen=True, slots=True)
 class LedConfig:
-    """One LED that the file adds to those of the board, or overrides; `pin` is a BCM GPIO number."""
+    """One LED that the file adds to those of the board, or overrides.
+
+    It has a `pin`, or `red` and `green` pins (GPIO numbers, BCM), or is the `kernel`'s LED of that name.
+    """
+
+    name: str
+    pin: int | None
+    active_low: bool
+    red: int | None = None
+    green: int | None = None
+    kernel: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ButtonConfig:
+    """The push button of the panel."""
+
+    pin: int
+    active_low: bool
+    pull: Literal["none", "up", "down"]
+
+
+@dataclass(frozen=True, slots=True)
+class InputConfig:
+    """One contact. A level that it keeps for `debounce_s` counts."""
+
+    name: str
+    pin: int
+    active_low: bool
+    pull: Literal["none", "up", "down"]
+    debounce_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class RelayConfig:
+    """One relay, off until somebody switches it on."""
 
     name: str
     pin: int
@@ -117,7 +153,8 @@ class Configuration:
     """A whole file that is right. Mappings are by name, in the order of the file.
 
     Every name in an outstation exists, except that its LED may be one of the board's and not in `leds`.
-    `warnings` are whole lines about what is possible and probably not meant.
+    `warnings` are whole lines about what is possible and probably not meant. `board_leds` are the pins of
+    the boards' own LEDs.
     """
 
     source_name: str
@@ -125,12 +162,16 @@ class Configuration:
     servers: Mapping[str, ServerConfig]
     lines: Mapping[str, LineConfig]
     leds: Mapping[str, LedConfig]
+    button: ButtonConfig | None
+    inputs: Mapping[str, InputConfig]
+    relays: Mapping[str, RelayConfig]
     outstations: tuple[OutstationConfig, ...]
     warnings: tuple[str, ...]
+    board_leds: Mapping[str, int] = field(default_factory=lambda: _NO_LEDS)
 
 
 def load(path: str | os.PathLike[str], board_leds: Mapping[str, int] = _NO_LEDS) -> Configuration:
-    """Read a configuration file. `board_leds` are the pins of the board's own LEDs by name.
+    """Read a configuration file. `board_leds` are the LEDs that there are if the file names no board.
 
     Raises `ConfigurationError` with every problem of the file, also when it cannot be read at all.
     """
@@ -146,20 +187,30 @@ def parse(text: str, source_name: str, board_leds: Mapping[str, int] = _NO_LEDS)
     report = Report(source_name)
     file = read_row(read_toml(text, source_name), FILE_KEYS, "", report)
     service = read_row(file.get("service") or {}, SERVICE_KEYS, "service", report)
-    document = read_document(file, board_leds, report)
-    physics.check(document, board_leds, report)
+    names = service.get("board") if "board" in service.written else None
+    assembly = boards.assembly(names or boards.DEFAULT_NAMES)
+    leds = board_leds if names is None else MappingProxyType(assembly.led_pins)
+    document = read_document(file, leds, report)
+    physics.check(document, report)
+    pins.check(document, leds, report)
+    boards.check(document, assembly, leds, report)
     if report.problems:
         raise ConfigurationError(report.problems)
     warnings = Report(source_name)
     physics.warn(document, warnings)
+    boards.warn(document, assembly, warnings)
     return Configuration(
         source_name=source_name,
         service=ServiceConfig(**service.values),
         servers=_by_name(ServerConfig(name=row.name, **row.values) for row in document.servers),
         lines=_by_name(LineConfig(name=row.name, **row.values) for row in document.lines),
         leds=_by_name(LedConfig(name=row.name, **row.values) for row in document.leds),
+        button=None if document.button is None else ButtonConfig(**document.button.values),
+        inputs=_by_name(InputConfig(name=row.name, **row.values) for row in document.inputs),
+        relays=_by_name(RelayConfig(name=row.name, **row.values) for row in document.relays),
         outstations=tuple(OutstationConfig(**row.values) for row in document.outstations),
         warnings=tuple(warnings.problems),
+        board_leds=leds,
     )
 
 

@@ -11,8 +11,9 @@ from bridge.endpoints.endpoint import Endpoint
 from bridge.link.address import LAST_INDIVIDUAL, AddressKind, kind_of
 from bridge.link.framer import LinkErrorMode
 from bridge.routing.timing import default_broadcast_dead_time_s
-from bridge.service import line_times
+from bridge.service import boards, line_times
 from bridge.service.line_times import PARITY_BITS
+from bridge.service.panel_keys import BUTTON_KEYS, INPUT_KEYS, LED_KEYS, RELAY_KEYS
 from bridge.service.paths import default_status_socket
 from bridge.service.physics import SYSTEM_LED, Document
 from bridge.service.schema import (
@@ -49,11 +50,10 @@ BAUD_RATES: Final = (
 )
 LOG_LEVELS: Final = ("debug", "info", "warning", "error")
 LOG_FORMATS: Final = ("text", "json")
-GPIO_DRIVERS: Final = ("auto", "mock", "none")
+GPIO_DRIVERS: Final = ("auto", "gpiod", "lgpio", "mock", "none")
 DIRECTIONS: Final = ("automatic", "rs485", "rts")
 DOWN_POLICIES: Final = ("hold", "close", "refuse")
 BROADCAST_POLICIES: Final = ("allow", "deny")
-_LAST_PIN = 27
 _LONGEST_SOCKET_PATH_OCTETS = 107
 _LONGEST_TIME_MS = 600_000
 _LONGEST_LIMIT_MS = 3_600_000
@@ -155,6 +155,9 @@ FILE_KEYS: Final[Mapping[str, Key]] = {
     "server": Key(TABLE, "[server.main]", default={}),
     "line": Key(TABLE, "[line.bay1]", default={}),
     "led": Key(TABLE, "[led.led1]", default={}),
+    "button": Key(TABLE, "[button]", default=None),
+    "input": Key(TABLE, "[input.door]", default={}),
+    "relay": Key(TABLE, "[relay.horn]", default={}),
     "outstation": Key(TABLES, "[[outstation]]", _tables),
 }
 
@@ -168,6 +171,7 @@ SERVICE_KEYS: Final[Mapping[str, Key]] = {
     "log_level": Key(STRING, 'log_level = "info"', one_of(LOG_LEVELS), default="info"),
     "log_format": Key(STRING, 'log_format = "text"', one_of(LOG_FORMATS), default="text"),
     "gpio": Key(STRING, 'gpio = "auto"', one_of(GPIO_DRIVERS), default="auto"),
+    "board": Key(boards.NAMES, 'board = "pi-4"', boards.board_names, default=boards.DEFAULT_NAMES),
 }
 
 _LINK_ERROR_MODES = {mode.value: mode for mode in LinkErrorMode}
@@ -226,11 +230,6 @@ LINE_KEYS: Final[Mapping[str, Key]] = {
     "when_down": Key(STRING, 'when_down = "hold"', one_of(DOWN_POLICIES), default="hold"),
 }
 
-LED_KEYS: Final[Mapping[str, Key]] = {
-    "pin": Key(INTEGER, "pin = 17", between(0, _LAST_PIN)),
-    "active_low": Key(BOOLEAN, "active_low = false", default=False),
-}
-
 OUTSTATION_KEYS: Final[Mapping[str, Key]] = {
     "name": Key(STRING, 'name = "pole-12"', _name),
     "server": Key(STRING, 'server = "main"'),
@@ -248,12 +247,16 @@ def read_document(file: Row, board_leds: Iterable[str], report: Report) -> Docum
     servers = _read_named(file, "server", SERVER_KEYS, report)
     lines = _read_named(file, "line", LINE_KEYS, report)
     leds = _read_named(file, "led", LED_KEYS, report)
+    button = file.get("button")
     for row in lines or ():
         line_times.complete(row)
     return Document(
         servers=servers or (),
         lines=lines or (),
         leds=leds or (),
+        button=None if button is None else read_row(button, BUTTON_KEYS, "button", report),
+        inputs=_read_named(file, "input", INPUT_KEYS, report) or (),
+        relays=_read_named(file, "relay", RELAY_KEYS, report) or (),
         outstations=_read_outstations(file, report),
         known={
             "server": _names(servers),

@@ -19,7 +19,7 @@ _OVERVIEW: Final = (
     name("outstation"),
     number("address"),
     name("line"),
-    unless_empty(name("master")),
+    name("master"),
     number("last answer ms"),
 )
 _ANSWERS: Final = (

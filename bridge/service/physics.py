@@ -1,6 +1,6 @@
 """What no single key can tell: references, clashes and times that cannot work, over the rows of a whole file.
 
-What concerns one line's times is in `bridge.service.line_times`.
+What concerns one line's times is in `bridge.service.line_times`, what concerns pins in `bridge.service.pins`.
 
 Every check looks at values that were right by themselves (`Row` holds no others), and the references are
 checked first and dropped when wrong, so nothing is reported that follows from something reported before.
@@ -37,6 +37,9 @@ class Document:
     servers: Sequence[Row]
     lines: Sequence[Row]
     leds: Sequence[Row]
+    button: Row | None
+    inputs: Sequence[Row]
+    relays: Sequence[Row]
     outstations: Sequence[Row]
     known: Mapping[str, frozenset[str] | None]
 
@@ -52,7 +55,6 @@ class Exclusive(NamedTuple):
 
 
 _DEVICE = Exclusive(("device",), "{0!r} is the device of lines {names}; give each line its own")
-_PIN = Exclusive(("pin",), "pin {0} is that of LEDs {names}; give each LED its own")
 _LED = Exclusive(("led",), "{0!r} is the LED of outstations {names}; give each its own, or leave it out")
 _LINK_ADDRESS = Exclusive(
     ("line", "link_address"),
@@ -60,15 +62,13 @@ _LINK_ADDRESS = Exclusive(
 )
 
 
-def check(document: Document, board_leds: Mapping[str, int], report: Report) -> None:
+def check(document: Document, report: Report) -> None:
     """Report everything that does not fit together. Drops wrong references from the outstations' rows."""
     for row in document.lines:
         line_times.check(row, report)
     _check_exclusive(document.lines, _DEVICE, report)
     _check_endpoints(document.servers, report)
-    _check_exclusive(document.leds, _PIN, report)
     _check_references(document, report)
-    _check_board_pins(document, board_leds, report)
     _check_names(document.outstations, report)
     _check_exclusive(document.outstations, _LINK_ADDRESS, report)
     _check_exclusive(document.outstations, _LED, report)
@@ -107,18 +107,6 @@ def _check_exclusive(rows: Iterable[Row], exclusive: Exclusive, report: Report) 
             values = tuple(shortened(value) if isinstance(value, str) else value for value in values)
             problem = exclusive.problem.format(*values, names=_names(group))
             report.add(under(group[1].path, exclusive.attributes[-1]), problem)
-
-
-def _check_board_pins(document: Document, board_leds: Mapping[str, int], report: Report) -> None:
-    """Check the file's pins against those of board LEDs in use; the pins of the others are free."""
-    used = {SYSTEM_LED, *(row.get("led") for row in document.outstations)}
-    used -= {row.name for row in document.leds}
-    board_names = {pin: name for name, pin in board_leds.items() if name in used}
-    for row in document.leds:
-        pin = row.get("pin")
-        if pin in board_names:
-            problem = f"pin {pin} is that of the board's LED {board_names[pin]!r}"
-            report.add(under(row.path, "pin"), f"{problem}; use that LED, or write another pin")
 
 
 def _check_endpoints(servers: Sequence[Row], report: Report) -> None:

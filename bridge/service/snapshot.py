@@ -32,6 +32,7 @@ def take(bridge: Bridge, configuration: Configuration, uptime_s: float) -> dict[
 
 
 def _server(server: TcpServer) -> dict[str, Any]:
+    counters = server.counters
     return {
         "name": server.name,
         "listen": str(server.endpoint),
@@ -49,6 +50,10 @@ def _server(server: TcpServer) -> dict[str, Any]:
             for session in server.sessions
         ],
         "session_ends": _counts(server.session_ends),
+        "frames_received": counters.frames,
+        "octets_received": counters.octets_in,
+        "octets_discarded": counters.octets_discarded,
+        "discards": _counts(counters.discards),
         "drops": _counts(server.drops),
         "listener_errors": server.listener_errors,
     }

@@ -2,9 +2,9 @@
 
 python -m tests.bench.lines [--quick] [--peers ours,ser2net] [--lines 32] [--answer 292] [--markdown | --json]
 
-On every line an RTU answers as its UART would (lines.c), and its master asks again as soon as he has the answer.
+On every line an RTU answers as its UART would (lines.c), and its master asks again as soon as he has it.
 Every round starts every bridge afresh, one after the other, because the machine's speed drifts; figures are
-medians over the quietest third of a bridge's rounds. Exit status: 0 measured, 1 a bridge failed, lost or damaged
+medians over the quietest third of its rounds. Exit status: 0 measured, 1 a bridge failed, lost or damaged
 a frame, 2 the bench cannot run. A bridge that is not installed is reported as missing, which is no failure.
 
 The bridge has a core of its own where there are two; RTUs and masters are on another.
@@ -110,7 +110,7 @@ def _free_ports(count: int) -> list[int]:
 
 
 def visit(peer: Peer, programs: Path, directory: Path, plan: Plan, cores: Cores) -> Block:
-    """Starts the bridge afresh, saturates its lines, ends it. Raises BenchError when it cannot be measured."""
+    """Starts the bridge afresh, saturates its lines, ends it; raises BenchError."""
     assert peer.command is not None
     directory.mkdir()
     (directory / "traffic").write_bytes(_traffic(plan))
@@ -133,13 +133,17 @@ def visit(peer: Peer, programs: Path, directory: Path, plan: Plan, cores: Cores)
 
 
 def _saturated(command: Sequence[str], pairs: Sequence[tuple[int, int]], pid: int, log: Path) -> Block:
-    with subprocess.Popen(
-        command,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        pass_fds=[each for pair in pairs for each in pair],
-    ) as load:
+    words = log.with_name("load.log")
+    with (
+        words.open("wb") as complaints,
+        subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=complaints,
+            text=True,
+            pass_fds=[each for pair in pairs for each in pair],
+        ) as load,
+    ):
         assert load.stdout is not None
         try:
             load.stdout.readline()
@@ -147,13 +151,14 @@ def _saturated(command: Sequence[str], pairs: Sequence[tuple[int, int]], pid: in
             load.stdout.readline()
             cpu_s = cpu_seconds(pid) - before
             rss_kib, _ = memory_kib(pid)
-            figures, complaint = load.communicate()
+            figures = load.stdout.readline()
         except (OSError, KeyError):
             raise rig.BenchError(f"went away ({rig.last_words(log)})") from None
-        finally:
+        except BaseException:
             load.kill()
+            raise
     if load.returncode:
-        raise rig.BenchError(f"{complaint.strip()} ({rig.last_words(log)})")
+        raise rig.BenchError(f"{rig.last_words(words)} ({rig.last_words(log)})")
     return Block(**json.loads(figures), cpu_s=cpu_s, rss_kib=rss_kib)
 
 
@@ -323,15 +328,19 @@ def as_json(result: Result) -> str:
     bridges: list[dict[str, object]] = []
     for each in result.bridges:
         block = each.block
-        derived = {} if block is None else {
-            "cpu_share": block.cpu_share,
-            "wire_share": result.share(block),
-            "ratio_to_ser2net": {
-                "cpu_share": result.ratio(block, lambda b: b.cpu_share),
-                "p50": result.ratio(block, lambda b: b.p50_us),
-                "p99": result.ratio(block, lambda b: b.p99_us),
-            },
-        }
+        derived = (
+            {}
+            if block is None
+            else {
+                "cpu_share": block.cpu_share,
+                "wire_share": result.share(block),
+                "ratio_to_ser2net": {
+                    "cpu_share": result.ratio(block, lambda b: b.cpu_share),
+                    "p50": result.ratio(block, lambda b: b.p50_us),
+                    "p99": result.ratio(block, lambda b: b.p99_us),
+                },
+            }
+        )
         bridges.append({**asdict(each), **derived})
     head = {"pin": result.pin, "took_s": round(result.took_s, 1), "machine": result.machine}
     return json.dumps({**head, "plan": asdict(result.plan), "bridges": bridges}, indent=1)

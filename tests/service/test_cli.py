@@ -183,6 +183,17 @@ def test_status_finds_the_socket_of_a_configuration(
     assert json.loads(capsys.readouterr().out) == SNAPSHOT
 
 
+def test_status_watches_the_socket_at_a_period_of_its_own_or_as_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watched: list[tuple[str, float]] = []
+    monkeypatch.setattr("bridge.service.watch.watch", lambda path, period_s: watched.append((path, period_s)))
+    path = str(tmp_path / "s")
+    assert main(["status", "--watch", "--socket", path]) == 0
+    assert main(["status", "--socket", path, "--watch", "0.5"]) == 0
+    assert watched == [(path, 2.0), (path, 0.5)]
+
+
 def test_status_of_a_wrong_configuration(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["status", "-c", str(BAD)]) == 2
     assert capsys.readouterr().err.startswith(f"{BAD}: ")
@@ -200,6 +211,11 @@ def test_status_of_a_wrong_configuration(capsys: pytest.CaptureFixture[str]) -> 
         ["check"],
         ["decode"],
         ["status", "--config", "a", "--socket", "b"],
+        ["status", "--json", "--watch"],
+        ["status", "--watch", "soon"],
+        ["status", "--watch", "0"],
+        ["status", "--watch", "nan"],
+        ["status", "--watch", "3601"],
         ["demo", "--nonsense"],
     ],
     ids=" ".join,

@@ -95,6 +95,9 @@ def test_the_sample_as_a_whole() -> None:
             )
         },
         leds={"led1": LedConfig(name="led1", pin=17, active_low=False)},
+        button=None,
+        inputs={},
+        relays={},
         outstations=(
             OutstationConfig(
                 name="pole-12",

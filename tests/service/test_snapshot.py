@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from bridge.link.frame import LONGEST_FRAME
+from bridge.routing.diagnosis import Miss
+from bridge.routing.exchange import Evidence, Outcome
 from bridge.service.build import Bridge
 from bridge.version import VERSION
 from tests.support.eventually import eventually
@@ -80,6 +85,11 @@ LINE_KEYS = {
     "discards",
     "drops",
     "waiting_frames",
+    "direction",
+    "is_babbling",
+    "babbles",
+    "echo_octets",
+    "echoes_spoiled",
 }
 DISABLED_KEYS = {"name", "enabled", "server", "line", "link_address", "master", "led"}
 OUTSTATION_KEYS = DISABLED_KEYS | {
@@ -89,6 +99,21 @@ OUTSTATION_KEYS = DISABLED_KEYS | {
     "last_response_s",
     "is_answering",
     "drops",
+    "diagnosis",
+}
+DIAGNOSIS_KEYS = {
+    "requests",
+    "answers",
+    "timeouts",
+    "late_answers",
+    "last_late_by_s",
+    "most_late_by_s",
+    "crc_errors",
+    "wrong_address_answers",
+    "response_times",
+    "response_timeout_s",
+    "recommended_timeout_s",
+    "last_miss",
 }
 
 
@@ -124,6 +149,8 @@ async def test_its_keys(bridge: Bridge) -> None:
     assert set(also_enabled) >= OUTSTATION_KEYS
     assert set(disabled) >= DISABLED_KEYS
     assert set(enabled["led"]) >= {"name", "state", "lit"}
+    assert set(enabled["diagnosis"]) >= DIAGNOSIS_KEYS
+    assert all(set(line["direction"]) >= {"in_force", "problem"} for line in snapshot["lines"])
 
 
 async def test_before_anything_happened(bridge: Bridge, adapter: Pty) -> None:
@@ -199,6 +226,64 @@ async def test_what_happened_is_in_it_and_survives_json(bridge: Bridge, adapter:
     assert 0 < outstation["last_response_s"] < 60
     assert outstation["led"]["state"] == "noise"
     assert _one(snapshot, "outstations", "pole-13")["drops"] == {"line_down": 1}
+
+
+async def test_the_diagnosis_of_an_outstation(bridge: Bridge) -> None:
+    diagnosis = bridge.outstations["pole-12"].counters.diagnosis
+    now = bridge.now
+    evidence = Evidence(crc_errors=3, other_answers=5, other_address=99)
+    diagnosis.finished(Outcome.TIMED_OUT, 2.2, evidence, now)
+    before = _one(bridge.snapshot(), "outstations", "pole-12")["diagnosis"]
+    for number in range(1, 101):
+        answered = Evidence(answer_frames=1, response_s=number / 1000)
+        diagnosis.finished(Outcome.ANSWERED, 0.2, answered, now)
+    after = json.loads(json.dumps(_one(bridge.snapshot(), "outstations", "pole-12")["diagnosis"]))
+    assert before["response_times"] is None
+    assert before["recommended_timeout_s"] is None
+    assert 0 <= before["last_miss"].pop("ago_s") <= after["last_miss"].pop("ago_s")
+    miss = {"reason": "other_outstation", "sentence": "another RTU answered instead: address 99"}
+    assert before["last_miss"] == {**miss, "answered_since": False}
+    assert after == {
+        "requests": 101,
+        "answers": 100,
+        "timeouts": 1,
+        "late_answers": 0,
+        "last_late_by_s": None,
+        "most_late_by_s": None,
+        "crc_errors": 3,
+        "wrong_address_answers": 5,
+        "response_times": {
+            "answers": 100,
+            "p50_s": 0.05,
+            "p95_s": 0.095,
+            "p99_s": 0.099,
+            "longest_s": 0.1,
+        },
+        "response_timeout_s": round(bridge.hubs["bay1"].line.settings.octet_s * LONGEST_FRAME + 2, 6),
+        "recommended_timeout_s": 0.25,
+        "last_miss": {**miss, "answered_since": True},
+    }
+    timeout_s = diagnosis.response_timeout_s
+    diagnosis.answered_late(timeout_s + 0.75, now)
+    diagnosis.answered_late(timeout_s + 0.5, now)
+    late = _one(bridge.snapshot(), "outstations", "pole-12")["diagnosis"]
+    assert (late["late_answers"], late["last_late_by_s"], late["most_late_by_s"]) == (2, 0.5, 0.75)
+    assert (late["last_miss"]["reason"], late["last_miss"]["answered_since"]) == ("late", False)
+
+
+def test_the_readme_names_every_reason_in_the_order_of_precedence() -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    section = readme.partition("\n## Why an RTU does not answer\n")[2].partition("\n## ")[0]
+    assert re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE) == [miss.value for miss in Miss]
+
+
+async def test_direction_babble_and_echo_of_a_line(bridge: Bridge) -> None:
+    hub = bridge.hubs["bay1"]
+    hub.babbles, hub.echo.octets, hub.echo.spoiled = 3, 5, 7
+    line = _one(bridge.snapshot(), "lines", "bay1")
+    assert line["direction"] == {"in_force": "the adapter", "problem": None}
+    assert (line["is_babbling"], line["babbles"]) == (False, 3)
+    assert (line["echo_octets"], line["echoes_spoiled"]) == (5, 7)
 
 
 async def test_ended_sessions_are_counted_by_their_reasons(bridge: Bridge) -> None:

@@ -79,6 +79,11 @@ class BridgeProcess:
             )
 
     @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
+
+    @property
     def log(self) -> str:
         """Everything that it printed so far."""
         return self._log.read_text(encoding="utf-8", errors="replace")

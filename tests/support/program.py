@@ -111,6 +111,11 @@ class Program:
         """What it printed so far to standard error."""
         return self._printed["err"].decode(errors="replace")
 
+    @property
+    def pid(self) -> int:
+        """Its process number."""
+        return self._process.pid
+
     def until_printed(self, text: str) -> str:
         """Wait for a text on standard output or error and return all of that output so far."""
 

@@ -52,6 +52,8 @@ class Rtu:
         self._parts: list[Submission] = []
         self._plan: _Plan | None = None
         self._unsolicited_sequence = 0
+        self._saying: list[bytes] = []
+        """The frames that it has begun to say: nothing else comes between them."""
         clock.after(rng.expovariate(1 / (traits.unsolicited_every * response_timeout_s)), self._speak_up)
 
     def receive(self, submission: Submission) -> None:
@@ -178,12 +180,16 @@ class Rtu:
             if is_first and generation != self._generation:
                 return
             busy_until_s = self._wire.busy_until_s()
+            if self._saying and self._saying is not left:
+                self._clock.after(0.02, say)
+                return
             if is_polite and busy_until_s >= now:
                 self._clock.at(busy_until_s + self._rng.uniform(0.001, 0.02), say)
                 return
             ends_s = now + len(left[0]) * self._wire.octet_s
             if is_first and ends_s > latest_s:
                 return
+            self._saying = left
             self._wire.say(left.pop(0))
             if left:
                 self._clock.at(ends_s + self._rng.choice((0.0, 0.001, 0.02)) + 1e-6, say)

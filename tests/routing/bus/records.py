@@ -35,7 +35,7 @@ class Kind(Enum):
     CONFIRM = auto()
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Ask:
     """One request of a master, in one or several frames."""
 
@@ -55,8 +55,11 @@ class Ask:
     is_tainted: bool = False
     """An outstation that broke the rules was believed: what it says later proves nothing."""
 
+    def __repr__(self) -> str:
+        return f"#{self.number} {self.kind.name} {self.function}/{self.sequence} of {self.session} to {self.address}"
 
-@dataclass(slots=True, eq=False)
+
+@dataclass(slots=True, eq=False, repr=False)
 class Submission:
     """One frame of a master."""
 
@@ -68,8 +71,11 @@ class Submission:
     is_last: bool
     is_sent: bool = False
 
+    def __repr__(self) -> str:
+        return f"{self.ask} segment {self.index}{' last' if self.is_last else ''}"
 
-@dataclass(slots=True, eq=False)
+
+@dataclass(slots=True, eq=False, repr=False)
 class Answer:
     """One fragment of an outstation."""
 
@@ -81,6 +87,10 @@ class Answer:
     asks_confirm: bool
     is_last: bool
     keeps_the_rules: bool = True
+
+    def __repr__(self) -> str:
+        rules = "" if self.keeps_the_rules else " against the rules"
+        return f"answer {self.number}/{self.sequence} of {self.address} to {self.ask}{rules}"
 
 
 def tag(answer: Answer) -> bytes:

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import cast
 
 from bridge.application.function import CONTROLS
+from bridge.link.frame import Frame
 from bridge.routing.diagnosis import Diagnosis
 from bridge.routing.drop import Drop
 from bridge.routing.exchange import Outcome
 from bridge.routing.steps import Babble, Deliver, Dropped, Finished, Send, Step
 from bridge.routing.timing import Timing
 from tests.routing.bus.clock import Clock
-from tests.routing.bus.records import Answer, Ask, Kind, Session, Submission, tag_of
+from tests.routing.bus.records import FIR, Answer, Ask, Kind, Session, Submission, tag_of
 from tests.routing.bus.wire import Wire
 
 _EPSILON_S = 1e-6
+_LOG_LINES = 40
+_MOST_FRAGMENTS = 4
 _JUMPS = 4
 """How many turns the queue may give out of order (its rule 2)."""
 
@@ -92,6 +95,9 @@ class Referee:
         self._overtaken: dict[Session, int] = {}
         self._turns_to_count: list[Session] = []
         self._is_babbling = False
+        self._begun: dict[int, Answer] = {}
+        """The fragment whose first segment was heard last, by outstation."""
+        self._log: deque[tuple[float, str, object]] = deque(maxlen=_LOG_LINES)
 
     # What the simulator tells
 
@@ -103,11 +109,13 @@ class Referee:
 
     def submits(self, submission: Submission) -> None:
         """Take note of a frame that a master is about to submit."""
+        self.note("submits", submission)
         self._submissions[id(submission.frame)] = submission
         self.books.submitted[submission.ask.address] += 1
 
     def ends(self, session: Session) -> None:
         """Take note of a session that is about to end."""
+        self.note("ends", session)
         session.is_open = False
         self._overtaken.pop(session, None)
         self._selections = {at: each for at, each in self._selections.items() if each[0] is not session}
@@ -117,17 +125,35 @@ class Referee:
 
     def line_fails(self) -> None:
         """Take note of a port that is about to go."""
+        self.note("line fails", "")
         self._selections.clear()
         self._silent_until_s = float("-inf")
 
+    def hears(self, frame: Frame) -> None:
+        """Take note of a whole frame that is heard."""
+        number = tag_of(frame)
+        if number is None:
+            self.note("hears", frame)
+            return
+        answer = self.answers[number]
+        self.note("hears", answer)
+        if frame.user_data[0] & FIR:
+            self._begun[frame.source] = answer
+
     def breaks(self, rule: Rule, what: str) -> ViolationError:
-        """Return the error to raise."""
-        return ViolationError(rule, self._clock.now, what)
+        """Return the error to raise, with what came before it."""
+        log = "".join(f"\n  {now:.6f} {verb} {what}" for now, verb, what in self._log)
+        return ViolationError(rule, self._clock.now, what + log)
+
+    def note(self, verb: str, what: object) -> None:
+        """Remember an event for the message of an error."""
+        self._log.append((self._clock.now, verb, what))
 
     # Steps
 
     def see(self, step: Step, *, is_of_line: bool = False) -> None:
         """Check one step; `is_of_line` for what became of a frame that was heard."""
+        self.note("=>", step)
         match step:
             case Send():
                 self._see_send(step)
@@ -167,7 +193,9 @@ class Referee:
         if self._next_segment is not None and self._next_segment != (ask, submission.index):
             raise self.breaks(Rule.BACK_TO_BACK, f"{self._next_segment} was interrupted by {ask}")
         self._next_segment = None
-        if ask.is_link_confirmed:
+        exchange = self._open
+        if ask.is_link_confirmed or (exchange is not None and exchange.ask.is_link_confirmed):
+            # Their segments go one by one, and whatever looks like one goes with them.
             return
         if submission.index and not ask.frames[submission.index - 1].is_sent:
             raise self.breaks(Rule.BACK_TO_BACK, f"{ask}: segment {submission.index} without the one before")
@@ -183,6 +211,7 @@ class Referee:
             return
         is_of_request = ask is exchange.ask
         is_reply = ask.kind is Kind.CONFIRM or not submission.frame.control.is_primary
+        is_reply = is_reply or (exchange.ask.is_link_confirmed and submission.index > 0)
         is_with = ask.session is exchange.ask.session and ask.address == exchange.ask.address
         if not (is_of_request or (is_reply and is_with)):
             raise self.breaks(Rule.ONE_TRANSACTION, f"{ask} was sent during {exchange.ask}")
@@ -229,6 +258,9 @@ class Referee:
         number = tag_of(step.frame)
         answer = None if number is None else self.answers[number]
         is_unasked = step.frame.control.is_primary and (answer is None or answer.ask is None)
+        if answer is not None:
+            # Without its first segment nobody can tell what a later one belongs to.
+            is_unasked |= self._begun.get(step.frame.source) is not answer
         if not session.is_open or self.owners[step.address] is not session:
             raise self.breaks(Rule.RIGHT_SESSION, f"{session} does not have {step.address}")
         if is_unasked:
@@ -246,11 +278,10 @@ class Referee:
         if not answer.keeps_the_rules or answer.ask.is_tainted:
             ask.is_tainted = True
             return
-        is_repeat = (
-            answer.ask.session is ask.session
-            and answer.ask.sequence == ask.sequence
-            and answer.ask.address == ask.address
-        )
+        # Within a session nobody can tell apart what has the same sequence: repeated requests, or a new one and
+        # the next fragments of the one before.
+        is_alike = (answer.sequence - (ask.sequence or 0)) % 16 < _MOST_FRAGMENTS
+        is_repeat = is_alike and answer.ask.session is ask.session and answer.ask.address == ask.address
         if answer.ask is not ask and not is_repeat:
             raise self.breaks(Rule.RIGHT_ANSWER, f"{answer} was taken for the answer to {ask}")
 

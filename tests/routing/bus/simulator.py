@@ -42,7 +42,6 @@ class Simulator:
         self._framer = LinkFramer(LinkErrorMode.DISCARD, frame_timeout_s=self._timing.quiet_s)
         self._discards_seen = self._crc_errors_seen = 0
         self._asks = self._answers = self._sessions = 0
-        self._is_up = False
         self._masters: dict[Session, Master] = {}
         self._waiting: dict[Session, int] = {}
         self._idle_wakes = 0
@@ -102,11 +101,7 @@ class Simulator:
     # What the hub does
 
     def _hear(self, octets: bytes) -> None:
-        if not self._is_up:
-            return
         now = self._clock.now
-        if self._rng.random() < self._scenario.faults.noise_after:
-            octets += self._rng.randbytes(self._rng.randint(1, 5))
         frames = self._framer.receive(octets, now)
         self._see(self._turn.heard(now, len(octets), self._framer.next_deadline()))
         self._take(frames)
@@ -119,6 +114,7 @@ class Simulator:
             self._turn.damaged(counters.crc_errors - self._crc_errors_seen)
             self._crc_errors_seen = counters.crc_errors
         for frame in frames:
+            self._referee.hears(frame)
             first, *others = self._turn.receive(frame, self._clock.now)
             self._see([first], is_of_line=True)
             self._see(others)
@@ -257,10 +253,9 @@ class Simulator:
     def _line_up(self) -> None:
         self._framer.reset()
         self._turn.line_up()
-        self._is_up = True
+        self._wire.is_port_open = True
 
     def _line_down(self) -> None:
-        self._is_up = False
         self._framer.reset()
         self._wire.cut()
         self._see(self._turn.line_down(self._clock.now))

@@ -34,6 +34,7 @@ class Wire:
         self.octet_s = timing.octet_s
         self.hear: Callable[[bytes], None] = lambda _: None
         """Who gets the octets heard."""
+        self.is_port_open = False
         self.reached: Callable[[Submission], None] = lambda _: None
         """Who gets the frames that reach the outstations."""
         self.talks: list[Talk] = []
@@ -46,6 +47,7 @@ class Wire:
     def cut(self) -> None:
         """Lose everything on the wire: the port is gone."""
         self._generation += 1
+        self.is_port_open = False
         self.talks.clear()
         self._own.clear()
         self.own_until_s = self.last_heard_s = float("-inf")
@@ -111,6 +113,11 @@ class Wire:
         if is_over_ours or self._is_talked_over(start_s, end_s, but=talk):
             talk.is_intact = False
             octets = bytes(octet ^ 0x5A for octet in octets)
+        if end == len(talk.octets) and self._rng.random() < self._faults.noise_after:
+            octets += self._rng.randbytes(self._rng.randint(1, 5))
+        if not self.is_port_open:
+            talk.is_intact = False
+            return
         talk.heard, talk.heard_s = end, self._clock.now
         self.last_heard_s = self._clock.now
         self.hear(octets)

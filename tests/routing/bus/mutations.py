@@ -1,0 +1,227 @@
+"""Faults put into the bus on purpose, each of which must make the referee report the rule that it breaks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import pytest
+
+from bridge.link.frame import Frame
+from bridge.routing import queue
+from bridge.routing.assembly import Assembly, Refused, Request
+from bridge.routing.carrier import Carrier
+from bridge.routing.exchange import Exchange, Outcome
+from bridge.routing.queue import Queue
+from bridge.routing.station import Station
+from bridge.routing.steps import Send, Step
+from bridge.routing.turn import Turn
+from tests.routing.bus.referee import Rule
+
+Patch = pytest.MonkeyPatch
+
+
+class Mutation(NamedTuple):
+    """A fault and the rule that it breaks."""
+
+    rule: Rule
+    name: str
+    apply: Callable[[Patch], None]
+
+
+def _anything_follows(patch: Patch) -> None:
+    def followed(self: Turn, session: object, address: int, reading: object) -> Exchange | None:
+        exchange = self._exchange
+        return exchange if exchange is not None and exchange.is_with(session, address) else None
+
+    patch.setattr(Turn, "_exchange_followed_by", followed)
+
+
+def _deaf(patch: Patch) -> None:
+    patch.setattr(Carrier, "heard", lambda self, now, half_heard_until_s: None)
+
+
+def _hears_whole_frames_only(patch: Patch) -> None:
+    heard = Carrier.heard
+    patch.setattr(Carrier, "heard", lambda self, now, half_heard_until_s: heard(self, now, None))
+
+
+def _instant_port(patch: Patch) -> None:
+    free = property(lambda self: max(self.silent_from_s, self._dead_until_s))
+    patch.setattr(Carrier, "free_from_s", free)
+
+
+def _no_post_transmit(patch: Patch) -> None:
+    free = property(lambda self: max(self.silent_from_s, self.sent_until_s, self._dead_until_s))
+    patch.setattr(Carrier, "free_from_s", free)
+
+
+def _no_dead_time(patch: Patch) -> None:
+    patch.setattr(Carrier, "keep_silent", lambda self: None)
+
+
+def _encodes_anew(patch: Patch) -> None:
+    send = Turn._send
+
+    def altered(self: Turn, exchange: Exchange, frame: Frame, now: float) -> Step:
+        step = send(self, exchange, frame, now)
+        assert isinstance(step, Send)
+        return Send(step.address, Frame.build(frame.control, frame.destination, 2, frame.user_data))
+
+    patch.setattr(Turn, "_send", altered)
+
+
+def _sends_twice(patch: Patch) -> None:
+    open_exchange = Turn._open
+
+    def twice(self: Turn, waiting: Any, now: float) -> None:
+        open_exchange(self, waiting, now)
+        assert self._exchange is not None
+        self._exchange.outbox.append(waiting.frames[-1])
+
+    patch.setattr(Turn, "_open", twice)
+
+
+def _last_segment_first(patch: Patch) -> None:
+    take = Assembly.take
+
+    def reversed_take(self: Assembly, *args: Any, **times: float) -> list[Request | Refused]:
+        return [
+            each._replace(frames=each.frames[::-1]) if isinstance(each, Request) else each
+            for each in take(self, *args, **times)
+        ]
+
+    patch.setattr(Assembly, "take", reversed_take)
+
+
+def _never_expires(patch: Patch) -> None:
+    patch.setattr(Queue, "remove_expired", lambda self, now: [])
+    patch.setattr(Queue, "next_expiry", lambda self: None)
+
+
+def _controls_live_as_long(patch: Patch) -> None:
+    patch.setattr(Turn, "_ttl_s", lambda self, reading: self._timing.request_ttl_s)
+
+
+def _any_outstation_answers(patch: Patch) -> None:
+    accepts = Exchange.accepts_answer
+
+    def lenient(self: Exchange, frame: Frame, reading: Any, now: float) -> bool:
+        address, self.address = self.address, frame.source
+        try:
+            return accepts(self, frame, reading, now)
+        finally:
+            self.address = address
+
+    patch.setattr(Exchange, "accepts_answer", lenient)
+
+
+def _any_sequence_answers(patch: Patch) -> None:
+    accepts = Exchange.accepts_answer
+
+    def lenient(self: Exchange, frame: Frame, reading: Any, now: float) -> bool:
+        return accepts(self, frame, reading._replace(sequence=self.sequence), now)
+
+    patch.setattr(Exchange, "accepts_answer", lenient)
+
+
+def _later_segments_always_belong(patch: Patch) -> None:
+    accepts = Exchange.accepts_answer
+
+    def lenient(self: Exchange, frame: Frame, reading: Any, now: float) -> bool:
+        self.is_in_fragment = True
+        return accepts(self, frame, reading, now)
+
+    patch.setattr(Exchange, "accepts_answer", lenient)
+
+
+def _no_quarantine(patch: Patch) -> None:
+    patch.setattr(Station, "safe_from_s", lambda self, session, frame, reading: 0.0)
+
+
+def _short_quarantine(patch: Patch) -> None:
+    owes = Station.owes
+    patch.setattr(Station, "owes", lambda self, exchange, until_s: owes(self, exchange, exchange.sent_s))
+
+
+def _no_jump_limit(patch: Patch) -> None:
+    patch.setattr(queue, "_MOST_JUMPS", 10**9)
+
+
+def _last_come_first_served(patch: Patch) -> None:
+    patch.setattr(Queue, "_choose", lambda self, able: max(able, key=lambda each: self._last_turn.get(each.session, 0)))
+
+
+def _broadcasts_any_time(patch: Patch) -> None:
+    starts = Turn._starts_from_s
+
+    def early(self: Turn, waiting: Any) -> float:
+        return 0.0 if waiting.frames[0].destination >= 0xFFFD else starts(self, waiting)
+
+    patch.setattr(Turn, "_starts_from_s", early)
+
+
+def _drops_in_silence(patch: Patch) -> None:
+    drop = Turn._drop_waiting
+
+    def silent(self: Turn, *args: Any) -> list[Step]:
+        drop(self, *args)
+        return []
+
+    patch.setattr(Turn, "_drop_waiting", silent)
+
+
+def _no_limit(patch: Patch) -> None:
+    def ends_s(self: Turn, exchange: Exchange) -> float:
+        most_s = exchange.deadline_s + self._timing.response_timeout_s
+        return max(exchange.deadline_s, min(self._carrier.speaking_until_s, most_s))
+
+    patch.setattr(Turn, "_ends_s", ends_s)
+
+
+def _no_timer_for_the_queue(patch: Patch) -> None:
+    deadline = Turn.next_deadline
+    patch.setattr(Turn, "next_deadline", lambda self: deadline(self) if self.is_busy else None)
+
+
+def _timer_in_the_past(patch: Patch) -> None:
+    deadline = Turn.next_deadline
+    patch.setattr(Turn, "next_deadline", lambda self: 0.0 if self.waiting_frames else deadline(self))
+
+
+def _every_wake_is_a_timeout(patch: Patch) -> None:
+    on_deadline = Turn.on_deadline
+
+    def hasty(self: Turn, now: float) -> list[Step]:
+        steps = self._finish(Outcome.TIMED_OUT, now) if self.is_busy else []
+        return [*steps, *on_deadline(self, now)]
+
+    patch.setattr(Turn, "on_deadline", hasty)
+
+
+MUTATIONS = [
+    Mutation(Rule.ONE_TRANSACTION, "any frame of the session follows", _anything_follows),
+    Mutation(Rule.LISTENS, "deaf", _deaf),
+    Mutation(Rule.LISTENS, "half a frame is no reason to wait", _hears_whole_frames_only),
+    Mutation(Rule.OWN_OCTETS, "octets take no time", _instant_port),
+    Mutation(Rule.OWN_OCTETS, "no post-transmit delay", _no_post_transmit),
+    Mutation(Rule.DEAD_TIME, "no dead time", _no_dead_time),
+    Mutation(Rule.VERBATIM, "frames are encoded anew", _encodes_anew),
+    Mutation(Rule.VERBATIM, "a frame is sent twice", _sends_twice),
+    Mutation(Rule.BACK_TO_BACK, "the last segment goes first", _last_segment_first),
+    Mutation(Rule.IN_TIME, "nothing expires", _never_expires),
+    Mutation(Rule.IN_TIME, "controls live as long as reads", _controls_live_as_long),
+    Mutation(Rule.RIGHT_SESSION, "any outstation may answer", _any_outstation_answers),
+    Mutation(Rule.RIGHT_ANSWER, "any sequence answers", _any_sequence_answers),
+    Mutation(Rule.RIGHT_ANSWER, "later segments always belong", _later_segments_always_belong),
+    Mutation(Rule.RIGHT_ANSWER, "no quarantine", _no_quarantine),
+    Mutation(Rule.RIGHT_ANSWER, "the quarantine is too short", _short_quarantine),
+    Mutation(Rule.FAIR, "no limit to jumps", _no_jump_limit),
+    Mutation(Rule.FAIR, "who had the last turn is next", _last_come_first_served),
+    Mutation(Rule.SELECTION, "broadcasts go at any time", _broadcasts_any_time),
+    Mutation(Rule.BOOKS, "drops are not told", _drops_in_silence),
+    Mutation(Rule.LIMIT, "no limit to exchanges", _no_limit),
+    Mutation(Rule.LIVELY, "no timer for the queue", _no_timer_for_the_queue),
+    Mutation(Rule.LIVELY, "the timer is in the past", _timer_in_the_past),
+    Mutation(Rule.EARLY, "every wake is a timeout", _every_wake_is_a_timeout),
+]

@@ -1,0 +1,160 @@
+"""What a line knows of one outstation."""
+
+from __future__ import annotations
+
+from bridge.link.control import LinkFunction
+from bridge.link.frame import Frame
+from bridge.routing.drop import Drop
+from bridge.routing.exchange import Awaits, Exchange
+from bridge.routing.station import Station
+from bridge.routing.steps import Deliver, Dropped
+from bridge.routing.stimulus import Reader
+from tests.support import frames as f
+from tests.support.frames import RTU
+
+
+def exchange(session: object, sequence: int | None = 5, *, sent_s: float = 1.0, started_s: float = 1.0) -> Exchange:
+    request = f.link_status_request() if sequence is None else f.request(sequence)
+    return Exchange(
+        session=session,
+        address=RTU,
+        request=request,
+        reading=Reader().read_master(request),
+        awaits=Awaits.RESPONSE,
+        sequence=sequence,
+        started_s=started_s,
+        deadline_s=3.0,
+        sent_s=sent_s,
+    )
+
+
+def unasked(station: Station, frame: Frame) -> Deliver | Dropped:
+    return station.unasked(frame, station.from_outstation.read_outstation(frame))
+
+
+def late(station: Station, frame: Frame, now: float) -> Dropped | None:
+    return station.late(frame, station.from_outstation.read_outstation(frame), now)
+
+
+def safe_from_s(station: Station, session: object, frame: Frame) -> float:
+    return station.safe_from_s(session, frame, Reader().read_master(frame))
+
+
+class TestOwnAccord:
+    def test_nobody_is_there(self) -> None:
+        assert unasked(Station(), f.unsolicited()) == Dropped(RTU, Drop.NO_SESSION)
+
+    def test_to_its_session(self) -> None:
+        station = Station(session="one")
+        frame = f.unsolicited()
+        assert unasked(station, frame) == Deliver("one", RTU, frame)
+
+    def test_to_masters_that_spoke(self) -> None:
+        station = Station(session="one", masters={1, 2})
+        assert isinstance(unasked(station, f.unsolicited(to=2)), Deliver)
+        assert unasked(station, f.unsolicited(to=3)) == Dropped(RTU, Drop.UNKNOWN_MASTER)
+
+    def test_half_a_fragment_of_the_session_before(self) -> None:
+        station = Station(session="one")
+        unasked(station, f.unsolicited(transport=f.FIR))
+        station.begin_session("two")
+        assert unasked(station, f.unsolicited(transport=f.MIDDLE)) == Dropped(RTU, Drop.ORPHAN_SEGMENT)
+
+    def test_link_requests_have_no_segments(self) -> None:
+        station = Station(session="one")
+        assert isinstance(unasked(station, f.from_rtu(LinkFunction.TEST_LINK_STATES)), Deliver)
+
+
+class TestOwed:
+    def test_answer_in_the_quarantine_and_after(self) -> None:
+        station = Station()
+        station.owes(exchange("one"), until_s=5.0)
+        assert late(station, f.response(5), 4.0) == Dropped(RTU, Drop.LATE, 3.0)
+        assert late(station, f.response(5), 4.0) is None
+
+    def test_another_sequence_or_master_is_not_late(self) -> None:
+        station = Station()
+        station.owes(exchange("one"), until_s=5.0)
+        assert late(station, f.response(6), 4.0) is None
+        assert late(station, f.response(5, to=2), 4.0) is None
+        assert late(station, f.link_status(), 4.0) is None
+
+    def test_the_rest_of_a_late_fragment(self) -> None:
+        station = Station()
+        station.owes(exchange("one"), until_s=5.0)
+        late(station, f.response(5, transport=f.FIR), 4.0)
+        assert late(station, f.response(transport=f.MIDDLE), 4.1) == Dropped(RTU, Drop.LATE)
+        assert late(station, f.response(transport=f.FIN), 4.2) == Dropped(RTU, Drop.LATE)
+        assert late(station, f.response(6, transport=f.FIR), 4.3) is None
+        assert late(station, f.response(transport=f.FIN), 4.4) is None
+
+    def test_the_rest_of_an_answer_given_up_in_its_middle(self) -> None:
+        station = Station()
+        given_up = exchange("one")
+        given_up.is_in_fragment = True
+        station.owes(given_up, until_s=5.0)
+        assert late(station, f.response(transport=f.FIN), 4.0) == Dropped(RTU, Drop.LATE)
+
+    def test_others_wait_until_nothing_is_owed(self) -> None:
+        station = Station()
+        assert safe_from_s(station, "two", f.request(5)) == 0.0
+        station.owes(exchange("one"), until_s=5.0)
+        assert safe_from_s(station, "two", f.request(5)) == 5.0
+        assert safe_from_s(station, "two", f.request(6)) == 0.0
+        assert safe_from_s(station, "two", f.request(5, source=2)) == 0.0
+        assert safe_from_s(station, "two", f.link_status_request()) == 0.0
+        assert safe_from_s(station, "one", f.request(5)) == 0.0
+        late(station, f.response(5), 2.0)
+        assert safe_from_s(station, "two", f.request(5)) == 0.0
+
+    def test_link_services_owe_nothing_that_could_be_told(self) -> None:
+        station = Station()
+        station.owes(exchange("one", None), until_s=5.0)
+        assert late(station, f.link_status(), 4.0) is None
+
+    def test_what_is_remembered_is_bounded(self) -> None:
+        station = Station()
+        for source in range(40):
+            each = exchange("one")
+            each.request = f.request(5, source=source)
+            station.owes(each, until_s=5.0)
+        owed = [source for source in range(40) if safe_from_s(station, "two", f.request(5, source=source))]
+        assert owed == list(range(24, 40))
+
+    def test_an_answered_request_that_was_sent_twice_owes_the_other_answer(self) -> None:
+        station = Station()
+        station.owes(exchange("one"), until_s=5.0)
+        station.answered(exchange("one", sent_s=3.0, started_s=3.0), until_s=7.0)
+        assert safe_from_s(station, "two", f.request(5)) == 7.0
+        assert late(station, f.response(5), 4.0) == Dropped(RTU, Drop.LATE, 1.0)
+
+    def test_an_answered_request_settles_what_was_owed_long_ago(self) -> None:
+        station = Station()
+        station.owes(exchange("one"), until_s=5.0)
+        station.answered(exchange("one", sent_s=900.0, started_s=900.0), until_s=904.0)
+        assert safe_from_s(station, "two", f.request(5)) == 0.0
+        assert late(station, f.response(5), 905.0) is None
+
+
+class TestBeginsAnew:
+    def test_session(self) -> None:
+        station = Station(session="one", masters={1}, selected_until_s=9.0, unconfirmed=("one", 3))
+        station.owes(exchange("one"), until_s=5.0)
+        station.assembly.take(
+            f.request(transport=f.FIR), Reader().read_master(f.request(transport=f.FIR)), now=0.0, expires_s=9.0
+        )
+        station.begin_session("two")
+        assert (station.session, station.masters, station.unconfirmed) == ("two", None, None)
+        assert station.selected_until_s < 0
+        assert station.assembly.give_up(Drop.SESSION_ENDED) == []
+        # What the outstation still owes stays.
+        assert safe_from_s(station, "two", f.request(5)) == 5.0
+
+    def test_line(self) -> None:
+        station = Station(session="one", selected_until_s=9.0, is_fragment_late=True, unconfirmed=("one", 3))
+        station.unsolicited_for = "one"
+        station.begin_line()
+        assert station.session == "one"
+        assert station.selected_until_s < 0
+        assert not station.is_fragment_late
+        assert (station.unconfirmed, station.unsolicited_for) == (None, None)
