@@ -131,10 +131,10 @@ class SerialLine:
 
     def _open(self) -> None:
         self._slow_timer.set(self._loop.time() + _SLOW_OPEN_S)
-        future = _in_thread(self._loop, lambda: _open(self.settings))
+        future = _in_thread(self._loop, lambda: open_directed(self.settings))
         future.add_done_callback(self._on_open_result)
 
-    def _on_open_result(self, future: asyncio.Future[_Opened]) -> None:
+    def _on_open_result(self, future: asyncio.Future[Opened]) -> None:
         self._slow_timer.set(None)
         self.attempted.set()
         error = future.exception()
@@ -146,7 +146,7 @@ class SerialLine:
             self._set_reason(str(error.strerror if isinstance(error, LineError) else error))
             self._retry()
 
-    def _take(self, opened: _Opened) -> None:
+    def _take(self, opened: Opened) -> None:
         try:
             self._transport = self._transport_for(opened)
         except (OSError, termios.error) as error:
@@ -169,12 +169,12 @@ class SerialLine:
         self._report_opening(opened)
         self._user.line_opened()
 
-    def _transport_for(self, opened: _Opened) -> _Transport:
+    def _transport_for(self, opened: Opened) -> _Transport:
         if opened.direction.needs_rts:
             return _RtsTransport(self._loop, _Protocol(self), opened.port, self._write_stall_s, self.settings)
         return _Transport(self._loop, _Protocol(self), opened.port, self._write_stall_s)
 
-    def _report_opening(self, opened: _Opened) -> None:
+    def _report_opening(self, opened: Opened) -> None:
         if opened.direction.cleared is not None:
             note(
                 "left-over RS-485 settings cleared",
@@ -440,7 +440,7 @@ class _RtsTransport(_Transport):
 
 
 @dataclass(frozen=True, slots=True)
-class _Opened:
+class Opened:
     """An open port, and what it said to what it was asked."""
 
     port: serial.Serial
@@ -448,7 +448,7 @@ class _Opened:
     latency_refusal: str | None
 
 
-def _open(settings: SerialSettings) -> _Opened:
+def open_directed(settings: SerialSettings) -> Opened:
     """Open a port and settle its direction. Blocks. Raises `LineError`."""
     port = open_port(settings)
     try:
@@ -456,7 +456,7 @@ def _open(settings: SerialSettings) -> _Opened:
     except (OSError, termios.error) as error:
         port.close()
         raise LineError(_errno_of(error), f"{settings.device}: {_in_words(error)}") from None
-    return _Opened(port, direction, _ask_for_low_latency(port))
+    return Opened(port, direction, _ask_for_low_latency(port))
 
 
 def _ask_for_low_latency(port: serial.Serial) -> str | None:

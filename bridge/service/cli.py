@@ -95,6 +95,7 @@ def _parser() -> argparse.ArgumentParser:
     check.set_defaults(command=_check)
 
     _add_hardware(commands)
+    _add_loopback(commands)
 
     demo = commands.add_parser("demo", help="run a bridge on ptys, with simulated RTUs and a live panel")
     demo.add_argument(
@@ -142,6 +143,25 @@ def _add_hardware(commands: argparse._SubParsersAction[argparse.ArgumentParser])
     hardware.add_argument("-c", "--config", metavar="FILE", help="say also what it needs and what is missing")
     hardware.add_argument("--json", action="store_true", help="print everything, as JSON")
     hardware.set_defaults(command=_hardware)
+
+
+def _add_loopback(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    loopback = commands.add_parser(
+        "loopback",
+        help="test a port with a jumper, or two that are connected to each other",
+        description="Sends patterns at several rates and compares what comes back. Stop the bridge first.",
+    )
+    loopback.add_argument("port", metavar="PORT", help="with TX and RX connected; or one end of a cable")
+    loopback.add_argument("other", metavar="PORT2", nargs="?", help="the other end")
+    loopback.add_argument("--baud", metavar="N", type=int, nargs="+", default=(), help="default: five rates")
+    loopback.add_argument("--direction", choices=("automatic", "rs485"), default="automatic")
+    loopback.set_defaults(command=_loopback)
+
+
+def _loopback(options: argparse.Namespace) -> int:
+    from bridge.service.loopback import loopback
+
+    return loopback(options.port, options.other, rates=options.baud, direction=options.direction)
 
 
 def _add_sim(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
