@@ -1,11 +1,11 @@
-# make run | make test: each sets up by itself what it needs. make setup | check | bench | bench-polls | clean
+# make run | make test: each sets up by itself what it needs. make setup | check | bench | bench-polls | bench-lines | soak | faults | clean
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 # Peers that the interoperability tests drive. Without them those tests are skipped and say so.
 PEERS := tshark socat ser2net
 
-.PHONY: setup run test check bench bench-polls clean peers
+.PHONY: setup run test check bench bench-polls bench-lines soak faults clean peers
 
 setup: $(VENV)/.installed peers
 
@@ -40,6 +40,15 @@ bench: setup
 
 bench-polls: setup
 	$(BIN)/python -m tests.bench.polls
+
+bench-lines: setup
+	$(BIN)/python -m tests.bench.lines
+
+soak: setup
+	$(BIN)/python -m tests.soak.masters
+
+faults: setup
+	$(BIN)/python -m tests.soak.faults
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache

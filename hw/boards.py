@@ -271,7 +271,7 @@ _HATS: Final = (
     ),
     Board(
         name="waveshare-ipcbox-cm5-a",
-        title="Waveshare IPCBOX-CM5-A, four RS-485 ports (CM4 or CM5)",
+        title="Waveshare IPCBOX-CM5-A",
         kind=BoardKind.HAT,
         ports=(
             _header_port("CH0", tx=4, rx=5),
@@ -280,7 +280,7 @@ _HATS: Final = (
             _header_port("CH3", tx=14, rx=15, rests_by=_held_high(14)),
         ),
         config_lines=(_idle_high(12),),
-        note="A carrier of a compute module: name that too, pi-4 or pi-5. "
+        note="A carrier with four RS-485 ports for a CM4 or CM5: name that too, pi-4 or pi-5. "
         "The console is on CH3 as delivered. Its other pins are not known here.",
         source="a user's measurements in a public repository (fastnet2n2k, on a CM4), which found the jam "
         "while booting and gpio=12=op,dh against it; GPIO14 is inferred",

@@ -5,6 +5,8 @@ Pi. This one needs a chip and nothing else: pins are the chip's lines 0 to 27, w
 There are no threads: whoever waits for an input adds the pin's `fileno()` to the event loop.
 """
 
+from __future__ import annotations  # libgpiod 1 has not all of these types
+
 import errno
 from time import monotonic
 from typing import Any
@@ -21,12 +23,14 @@ from hw.problems import GpioError
 CONSUMER = "rtu-bridge"
 """What `gpioinfo` shows beside our lines."""
 
+_NAMELESS = "?"
+"""What libgpiod tells the kernel for programs that give no name."""
 _MOST_EDGES = 64
 _FIXED_PULLS = {2: "up", 3: "up"}  # resistors on the board, for I2C
 _BIASES = {"up": Bias.PULL_UP, "down": Bias.PULL_DOWN, "floating": Bias.DISABLED}
 
 
-def open_header(active_low_pins: frozenset[int]) -> "GpiodFactory":
+def open_header(active_low_pins: frozenset[int]) -> GpiodFactory:
     """Return a factory for the header's chip. Raises GpioError if there is none that this user may open."""
     path, label = find_header(_label)
     return GpiodFactory(path, label, active_low_pins)
@@ -60,7 +64,7 @@ class GpiodFactory(Factory):  # type: ignore[misc]  # gpiozero has no types
         self._pins.clear()
         self._chip.close()
 
-    def pin(self, name: Any) -> "GpiodPin":
+    def pin(self, name: Any) -> GpiodPin:
         """Return the pin that gpiozero calls `name`, always the same object."""
         for _, info in self._board.find_pin(name):
             return self._pins.setdefault(info.number, GpiodPin(self, info))
@@ -95,6 +99,8 @@ class GpiodFactory(Factory):  # type: ignore[misc]  # gpiozero has no types
             return "it is in use"
         if consumer == CONSUMER:
             return f"it is in use by another {CONSUMER}"
+        if consumer == _NAMELESS:
+            return "it is in use by another program, which gave no name"
         if consumer:
             return f"it is in use by {consumer!r}, another program or a kernel driver"
         return "a kernel driver has claimed it, such as a UART, SPI or I2C of an overlay"

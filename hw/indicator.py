@@ -43,6 +43,7 @@ Source: PRODUCT, "LEDs".
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from operator import attrgetter
 
 from hw.colour import Colour
 from hw.looks import HEART, HeartState, LedState, Verdict, look_of
@@ -100,10 +101,14 @@ _RULES: tuple[_Rule, ...] = (
 """Priority order: the first rule that holds gives the state."""
 
 
+_FRAME, _ERROR = attrgetter("frame_blip"), attrgetter("error_blip")
+_ALONE = {state: Verdict(state, state) for state in LedState}
+
+
 def _judge(facts: _Facts, time_us: int) -> Verdict:
     holding = (rule.state for rule in _RULES if rule.holds(facts, time_us))
     state = next(holding)
-    return Verdict(state, next(holding) if state is LedState.NOISE else state)
+    return _ALONE[state] if state is not LedState.NOISE else Verdict(state, next(holding))
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,15 +126,16 @@ class Indicator:
     with it. Queries change nothing and may ask for any instant from the last event on. Nothing raises.
     """
 
-    __slots__ = ("_blips", "_facts", "_settled_us", "_shown", "kind")
+    __slots__ = ("_blips", "_facts", "_future", "_settled_us", "_shown", "kind")
 
     def __init__(self, kind: LedKind = LedKind.SINGLE) -> None:
         self.kind = kind
         self._facts = _Facts()
         self._blips = Blips()
-        verdict = Verdict(LedState.OFF, LedState.OFF)
-        self._shown = _Shown(verdict, look_of(verdict, kind), 0)
+        off = _ALONE[LedState.OFF]
+        self._shown = _Shown(off, look_of(off, kind), 0)
         self._settled_us = 0
+        self._future: list[tuple[int, _Shown]] = []  # what time alone will change, if no event comes
 
     def master_connected(self, now: float) -> None:
         """A master's session for this outstation began."""
@@ -162,8 +168,7 @@ class Indicator:
         time_us = self._settle(now)
         self._facts.awaiting = True
         self._facts.polling.request(time_us)
-        self._conclude(time_us)
-        self._blip(self._shown.look.frame_blip, time_us)
+        self._conclude(time_us, _FRAME)
 
     def answer_received(self, now: float) -> None:
         """A frame from this outstation arrived."""
@@ -171,8 +176,7 @@ class Indicator:
         self._facts.misses_in_row = 0
         self._facts.answers_in_row += self._facts.awaiting
         self._facts.awaiting = False
-        self._conclude(time_us)
-        self._blip(self._shown.look.frame_blip, time_us)
+        self._conclude(time_us, _FRAME)
 
     def answer_missed(self, now: float) -> None:
         """A request was not answered within the response timeout."""
@@ -187,8 +191,7 @@ class Indicator:
         """Octets that are no frame, or a frame with a CRC error, were heard on the line."""
         time_us = self._settle(now)
         self._facts.noise_until_us = time_us + to_us(NOISE_SHOWN_S)
-        self._conclude(time_us)
-        self._blip(self._shown.look.error_blip, time_us)
+        self._conclude(time_us, _ERROR)
 
     def state(self, now: float) -> LedState:
         """Return what the LED says at `now`."""
@@ -231,13 +234,20 @@ class Indicator:
         self._settled_us = time_us
         return time_us
 
-    def _conclude(self, time_us: int) -> None:
+    def _conclude(self, time_us: int, blip_of: Callable[[Look], Colour | None] = lambda _: None) -> None:
         self._shown = self._becoming(self._shown, time_us)
         self._blips.keep(time_us, self._shown.look)
-
-    def _blip(self, colour: Colour | None, time_us: int) -> None:
-        if colour is not None:
-            self._blips.add(time_us, colour)
+        blip = blip_of(self._shown.look)
+        if blip is not None:
+            self._blips.add(time_us, blip)
+        self._future.clear()
+        shown = self._shown
+        for edge_us in self._facts.expiries_us():
+            if edge_us > time_us:
+                then = self._becoming(shown, edge_us)
+                if then is not shown:
+                    self._future.append((edge_us, then))
+                shown = then
 
     def _becoming(self, shown: _Shown, time_us: int) -> _Shown:
         verdict = _judge(self._facts, time_us)
@@ -250,17 +260,17 @@ class Indicator:
 
     def _shown_at(self, time_us: int) -> _Shown:
         shown = self._shown
-        for edge_us in self._facts.expiries_us():
-            if self._settled_us < edge_us <= time_us:
-                shown = self._becoming(shown, edge_us)
+        for edge_us, then in self._future:
+            if edge_us > time_us:
+                break
+            shown = then
         return shown
 
     def _next_look(self, time_us: int, look: Look) -> int | None:
-        edges_us = (edge_us for edge_us in self._facts.expiries_us() if edge_us > time_us)
-        return next(
-            (edge_us for edge_us in edges_us if look_of(_judge(self._facts, edge_us), self.kind) is not look),
-            None,
-        )
+        for edge_us, then in self._future:
+            if edge_us > time_us and then.look is not look:
+                return edge_us
+        return None
 
 
 class Heartbeat:
@@ -289,7 +299,7 @@ class Heartbeat:
         """What the LED says."""
         return HeartState.LINE_DOWN if self._closed else HeartState.BEATING
 
-    def look(self, _now: float) -> Look:
+    def look(self, now: float) -> Look:
         """Return what the LED looks like."""
         return HEART[self.kind][self.state]
 

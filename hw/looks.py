@@ -1,4 +1,4 @@
-"""The table of PRODUCT, "LEDs": what an LED of each kind looks like in each state. Data, and how to look it up.
+"""The table of PRODUCT, "LEDs": what an LED of each kind looks like in each state. Data, and the look-up.
 
 The names of patterns are for people who read the status; the frequencies are PRODUCT's.
 """
@@ -97,7 +97,6 @@ def look_of(verdict: Verdict, kind: LedKind) -> Look:
     if verdict.state is LedState.NOISE:
         return NOISE_OVER[verdict.beneath]
     return BICOLOUR[verdict.state]
-
 
 
 class HeartState(Enum):

@@ -5,7 +5,7 @@ from enum import Enum
 
 from hw.colour import Colour
 from hw.looks import LAMP_TEST, LOCATE
-from hw.pattern import Light, LedKind, Look, to_s, to_us
+from hw.pattern import LedKind, Light, Look, to_s, to_us
 
 
 class Cover(Enum):
@@ -30,12 +30,16 @@ class Overlay:
     What is underneath goes on meanwhile, and is seen again at the end as if nothing had been.
     """
 
-    __slots__ = ("_kind", "_light", "_spans")
+    __slots__ = ("_light", "_spans")
 
-    def __init__(self, light: Light, kind: LedKind) -> None:
+    def __init__(self, light: Light) -> None:
         self._light = light
-        self._kind = kind
         self._spans: dict[Cover, _Span] = {}
+
+    @property
+    def kind(self) -> LedKind:
+        """What the LED is able to show."""
+        return self._light.kind
 
     def cover(self, cover: Cover, now: float, duration_s: float) -> None:
         """Show this from `now` on; again while it is shown, it begins anew."""
@@ -58,7 +62,7 @@ class Overlay:
     def look(self, now: float) -> Look:
         """Return what is shown."""
         cover = self.covered_by(now) if self._spans else None
-        return self._light.look(now) if cover is None else _LOOKS[cover][self._kind]
+        return self._light.look(now) if cover is None else _LOOKS[cover][self.kind]
 
     def colour(self, now: float) -> Colour:
         """Return the colour of this instant."""
@@ -82,4 +86,4 @@ class Overlay:
         return to_s(end_us if left_us is None else min(end_us, time_us + left_us))
 
     def _step(self, cover: Cover, time_us: int) -> tuple[Colour, int | None]:
-        return _LOOKS[cover][self._kind].pattern.at(time_us - self._spans[cover].begun_us)
+        return _LOOKS[cover][self.kind].pattern.at(time_us - self._spans[cover].begun_us)

@@ -58,7 +58,8 @@ class Pattern:
         is_steady = len(self.steps) == 1 and self.steps[0][1] == inf
         if not is_steady:
             self._check()
-        steps_us = () if is_steady else tuple((colour, to_us(duration_s)) for colour, duration_s in self.steps)
+        steps = () if is_steady else self.steps
+        steps_us = tuple((colour, to_us(duration_s)) for colour, duration_s in steps)
         object.__setattr__(self, "_steps_us", steps_us)
         object.__setattr__(self, "_period_us", sum(duration_us for _, duration_us in steps_us))
 
@@ -107,6 +108,10 @@ class Look:
 class Light(Protocol):
     """Anything that decides what one LED shows. `now` is monotonic seconds and never goes backwards."""
 
+    @property
+    def kind(self) -> LedKind:
+        """What the LED is able to show."""
+
     def look(self, now: float) -> Look:
         """Return what is shown."""
 
@@ -123,9 +128,9 @@ class Light(Protocol):
 class Blips:
     """Events as blips of `BLIP_S` in the colour of each, at least `BLIP_SPACING_S` apart.
 
-    An event too early for its own blip gets the next possible one; more events than that are merged, so a line
-    at full load still looks lit, and nothing piles up. Of events that are merged the lit one is seen: a red
-    blip is an error, a dark one only a frame. A blip that has begun is shown to its end.
+    An event too early for its own blip gets the next possible one; more events than that are merged, so a
+    line at full load still looks lit, and nothing piles up. Of events that are merged the lit one is seen: a
+    red blip is an error, a dark one only a frame. A blip that has begun is shown to its end.
     """
 
     __slots__ = ("_blips",)
@@ -148,9 +153,7 @@ class Blips:
 
     def keep(self, time_us: int, look: Look) -> None:
         """Forget the blip that is still to come if this look has none of its colour."""
-        self._blips = tuple(
-            (start_us, colour) for start_us, colour in self._blips if start_us < time_us or look.allows(colour)
-        )
+        self._blips = tuple(blip for blip in self._blips if blip[0] < time_us or look.allows(blip[1]))
 
     def running(self, time_us: int) -> Colour | None:
         """Return the colour of the blip that is running, or None."""

@@ -1,4 +1,4 @@
-"""How often a master polls, learned from its requests, and when it must be said that it does not any more. Pure.
+"""How often a master polls, learned from its requests, and when to say that it does not any more. Pure.
 
 - A longer interval than expected is believed at once, up to three times the old one; a shorter one by a
   sixteenth. Masters poll in bursts (class 1, 2, 3, pause), and it is the pause that must be waited for.

@@ -10,7 +10,7 @@ import os
 import re
 import stat
 import struct
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -129,42 +129,47 @@ def serial_ports(
 ) -> tuple[SerialPort, ...]:
     """Return the serial ports of the machine whose file system begins at `root`. Raises nothing."""
     names = [name for name in _listed(root / "sys/class/tty") if _is_port(root / "sys/class/tty" / name)]
-    links = _links(root)
-    users, are_all_known = _users(root, {f"/dev/{name}" for name in names})
-    usb = {name: _usb(root / "sys/class/tty" / name) for name in names}
-    serials = [identity.serial for identity in usb.values() if identity is not None]
-    ports = []
-    for name in sorted(names, key=_natural):
-        tty = root / "sys/class/tty" / name
-        device = f"/dev/{name}"
-        identity = usb[name]
-        by_id = links.get(("by-id", name), ())
-        by_path = links.get(("by-path", name), ())
-        aliases = links.get(("", name), ())
-        driver = _driver(tty)
-        best, why = _best(device, by_id, by_path, aliases, identity, serials)
-        ports.append(
-            SerialPort(
-                device=device,
-                by_id=by_id,
-                by_path=by_path,
-                aliases=aliases,
-                best=best,
-                why_best=why,
-                driver=driver,
-                kind=_kind(driver, identity),
-                usb=identity,
-                rs485=ask(device),
-                is_rs485_at_boot=any((place / "of_node" / _BOOT_PROPERTY).exists() for place in _places(tty)),
-                latency_timer_ms=_number(tty / "device/latency_timer"),
-                is_low_latency=_is_low_latency(tty),
-                kernel_console=_console(root, name, links),
-                getty=_getty(root, name, aliases),
-                users=tuple(users.get(device, ())),
-                are_users_known=are_all_known,
-            )
-        )
-    return tuple(ports)
+    around = _Surroundings(root, names)
+    return tuple(_port(name, around, ask) for name in sorted(names, key=_natural))
+
+
+class _Surroundings:
+    """What is found out once for all ports."""
+
+    def __init__(self, root: Path, names: Sequence[str]) -> None:
+        self.root = root
+        self.links = _links(root)
+        self.users, self.are_users_known = _users(root, {f"/dev/{name}" for name in names})
+        self.usb = {name: _usb(root / "sys/class/tty" / name) for name in names}
+        self.serials = [identity.serial for identity in self.usb.values() if identity is not None]
+
+
+def _port(name: str, around: _Surroundings, ask: Callable[[str], Rs485Mode]) -> SerialPort:
+    root, links, usb = around.root, around.links, around.usb[name]
+    tty = root / "sys/class/tty" / name
+    device = f"/dev/{name}"
+    by_id, by_path, aliases = (links.get((folder, name), ()) for folder in ("by-id", "by-path", ""))
+    driver = _driver(tty)
+    best, why = _best(device, by_id, by_path, aliases, usb, around.serials)
+    return SerialPort(
+        device=device,
+        by_id=by_id,
+        by_path=by_path,
+        aliases=aliases,
+        best=best,
+        why_best=why,
+        driver=driver,
+        kind=_kind(driver, usb),
+        usb=usb,
+        rs485=ask(device),
+        is_rs485_at_boot=any((place / "of_node" / _BOOT_PROPERTY).exists() for place in _places(tty)),
+        latency_timer_ms=_number(tty / "device/latency_timer"),
+        is_low_latency=_is_low_latency(tty),
+        kernel_console=_console(root, name, aliases),
+        getty=_getty(root, name, aliases),
+        users=tuple(around.users.get(device, ())),
+        are_users_known=around.are_users_known,
+    )
 
 
 def _is_port(tty: Path) -> bool:
@@ -179,14 +184,9 @@ def _places(tty: Path) -> tuple[Path, ...]:
 
 
 def _driver(tty: Path) -> str | None:
-    names = [
-        os.path.basename(os.path.realpath(place / "driver")) for place in _places(tty) if _has_driver(place)
-    ]
+    links = [place / "driver" for place in _places(tty) if os.path.lexists(place / "driver")]
+    names = [os.path.basename(os.readlink(link)) for link in links]
     return next((name for name in names if name not in ("port", "ctrl")), None)
-
-
-def _has_driver(place: Path) -> bool:
-    return os.path.lexists(place / "driver")
 
 
 def _usb(tty: Path) -> UsbIdentity | None:
@@ -214,7 +214,7 @@ def _best(
     by_path: tuple[str, ...],
     aliases: tuple[str, ...],
     usb: UsbIdentity | None,
-    serials: Iterable[str | None],
+    serials: Sequence[str | None],
 ) -> tuple[str | None, str]:
     """Return the name to write into a configuration, and why."""
     alias = next((name for name in aliases if not re.fullmatch(r"/dev/serial\d", name)), None)
@@ -224,7 +224,7 @@ def _best(
         return device, "a port of the board: its name does not change with what is plugged in"
     adapter = usb_adapter(usb.vendor, usb.product)
     shared = adapter.shared_serials if adapter is not None else ()
-    is_own = usb.serial is not None and usb.serial not in shared and list(serials).count(usb.serial) == 1
+    is_own = usb.serial is not None and usb.serial not in shared and serials.count(usb.serial) == 1
     # An adapter with several ports has one serial number for all of them, and an interface in each name.
     if by_id and (is_own or (usb.serial not in (None, *shared) and _is_multiport(by_id[0]))):
         return by_id[0], "it has the adapter's own serial number, so the adapter may move to another socket"
@@ -264,19 +264,26 @@ def _users(root: Path, devices: set[str]) -> tuple[Mapping[str, list[str]], bool
             continue
         process = root / "proc" / name
         try:
-            opened = {os.readlink(process / "fd" / entry) for entry in os.listdir(process / "fd")}
-        except FileNotFoundError:
-            continue  # it has ended, or closed what it had open
+            opened = {_target(process / "fd" / entry) for entry in os.listdir(process / "fd")}
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # it has ended
         except OSError:
             are_all_known = False
             continue
-        for device in opened & devices:
+        for device in sorted(devices & opened):
             found.setdefault(device, []).append(f"{_text(process / 'comm') or 'process'} ({name})")
     return found, are_all_known
 
 
-def _console(root: Path, name: str, links: Mapping[tuple[str, str], tuple[str, ...]]) -> tuple[str, ...]:
-    known = {name, *(os.path.basename(path) for path in links.get(("", name), ()))}
+def _target(descriptor: Path) -> str | None:
+    try:
+        return os.readlink(descriptor)
+    except FileNotFoundError:
+        return None  # closed meanwhile
+
+
+def _console(root: Path, name: str, aliases: tuple[str, ...]) -> tuple[str, ...]:
+    known = {name, *(os.path.basename(alias) for alias in aliases)}
     words = tuple(
         word
         for word in (_text(root / "proc/cmdline") or "").split()

@@ -9,8 +9,10 @@ def reason(error: BaseException) -> str:
     """Return an error as one line, without the quotes and numbers that libraries put around it."""
     if isinstance(error, ModuleNotFoundError):
         return f"the Python package {(error.name or str(error)).partition('.')[0]} is not installed"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror if error.filename is None else f"{error.strerror}: {error.filename}"
     # libgpiod raises ValueError(22, "Invalid argument") and the like, which print as a tuple.
-    if len(error.args) == 2 and isinstance(error.args[0], int) and not isinstance(error, OSError):
+    if len(error.args) == 2 and isinstance(error.args[0], int):
         return str(error.args[1])
     text = " ".join(str(error).split())
     if text.startswith("'") and text.endswith("'"):  # lgpio quotes its messages

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import json
-import os
 import socket
-import stat
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, cast
 
 from bridge.endpoints.events import warn
-from bridge.errors import BindError
+from bridge.endpoints.local_socket import listen
 
 _READ_TIMEOUT_S = 5.0
 """For the whole answer: one that comes octet by octet must not keep anybody waiting for ever."""
@@ -33,17 +30,7 @@ class StatusServer:
 
     async def bind(self) -> None:
         """Start to answer. Raises `BindError` when another program does, or the path cannot be used."""
-        try:
-            self._path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-            self._remove_stale()
-            loop = asyncio.get_running_loop()
-            self._server = await loop.create_unix_server(lambda: _Answer(self._snapshot), self._path)
-            self._path.chmod(0o660)
-        except OSError as error:
-            if isinstance(error, BindError):
-                raise
-            reason = os.strerror(error.errno) if error.errno else str(error)
-            raise BindError(error.errno, f"cannot offer the status at {self._path}: {reason}") from None
+        self._server = await listen(self._path, lambda: _Answer(self._snapshot), "the status")
 
     def close(self) -> None:
         """Stop answering and remove the socket."""
@@ -51,31 +38,6 @@ class StatusServer:
             self._server.close()
             self._server = None
             self._path.unlink(missing_ok=True)
-
-    def _remove_stale(self) -> None:
-        """Take away the socket of a bridge that was killed; never anything else, never a living one's."""
-        try:
-            mode = self._path.stat().st_mode
-        except FileNotFoundError:
-            return
-        if not stat.S_ISSOCK(mode):
-            raise BindError(
-                errno.EEXIST, f"{self._path} is there and is no socket; set service.status_socket"
-            )
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-            probe.settimeout(0.5)
-            try:
-                probe.connect(str(self._path))
-            except ConnectionRefusedError:
-                self._path.unlink(missing_ok=True)
-                return
-            except (BlockingIOError, TimeoutError):
-                # Somebody listens who has no time now.
-                pass
-        raise BindError(
-            errno.EADDRINUSE,
-            f"another bridge answers at {self._path}; stop it, or set another service.status_socket",
-        )
 
 
 class _Answer(asyncio.Protocol):
@@ -100,8 +62,13 @@ class _Answer(asyncio.Protocol):
 
 def fetch(path: str) -> dict[str, Any]:
     """Return the status of the bridge that answers at `path`. Raises OSError, or ValueError for no JSON."""
+    return ask(path, b"")
+
+
+def ask(path: str, request: bytes) -> dict[str, Any]:
+    """Return the JSON object that is answered at `path`. Raises OSError, or ValueError for no JSON."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-        octets = _whole_answer(connection, path)
+        octets = _whole_answer(connection, path, request)
     try:
         document = json.loads(octets)
     except RecursionError:
@@ -111,10 +78,12 @@ def fetch(path: str) -> dict[str, Any]:
     return document
 
 
-def _whole_answer(connection: socket.socket, path: str) -> bytes:
+def _whole_answer(connection: socket.socket, path: str, request: bytes) -> bytes:
     deadline_s = time.monotonic() + _READ_TIMEOUT_S
     connection.settimeout(_READ_TIMEOUT_S)
     connection.connect(path)
+    if request:
+        connection.sendall(request)
     answer = bytearray()
     while part := connection.recv(65536):
         answer += part

@@ -19,7 +19,7 @@ from bridge.routing.drop import Drop
 
 _READ_OCTETS = 2048
 """One read brings at most as many frames as a line's queue takes after it asked to stop reading."""
-_KEEPALIVE_PROBES = 3
+_MOST_PROBES = 3
 _HELD_LOOK_S = 1.0
 """How often a peer that is not read from is looked at, since nothing else would tell that it is gone."""
 _TCP_CLOSE, _TCP_CLOSE_WAIT = 7, 8
@@ -245,13 +245,15 @@ def _tune(sock: socket.socket, half_open_timeout_s: int) -> None:
     Keepalive watches an idle connection, TCP_USER_TIMEOUT one with octets under way.
     """
     idle_s = max(1, half_open_timeout_s // 3)
-    interval_s = max(1, (half_open_timeout_s - idle_s) // (_KEEPALIVE_PROBES + 1))
+    interval_s = max(1, (half_open_timeout_s - idle_s) // (_MOST_PROBES + 1))
+    # A second is left for the kernel's timers, which are up to half a second late.
+    probes = min(_MOST_PROBES, (half_open_timeout_s - 1 - idle_s) // interval_s)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, idle_s)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, interval_s)
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, _KEEPALIVE_PROBES)
-    user_timeout_ms = (idle_s + interval_s * _KEEPALIVE_PROBES) * 1000
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, probes)
+    user_timeout_ms = (idle_s + interval_s * probes) * 1000
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, user_timeout_ms)
 
 

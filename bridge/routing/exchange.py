@@ -187,14 +187,19 @@ class Exchange:
         self.awaits = awaited_after(reading, following)
         return True
 
-    def accepts_answer(self, frame: Frame, reading: Reading, now: float) -> bool:
-        """Take a frame of an outstation into the exchange, or refuse it (rules 4 and 5)."""
+    def accepts_answer(
+        self, frame: Frame, reading: Reading, now: float, *, is_anothers: bool = False
+    ) -> bool:
+        """Take a frame of an outstation into the exchange, or refuse it (rules 4 and 5).
+
+        `is_anothers` for one that an earlier session's request is still owed.
+        """
         if frame.source != self.address:
             return False
         if reading.starts_fragment:
             # Whatever it was saying before has broken off.
             self.is_in_fragment = False
-        if frame.destination != self.request.source:
+        if is_anothers or frame.destination != self.request.source:
             return False
         if reading.starts_fragment and self.sequence is not None and reading.sequence != self.sequence:
             return False

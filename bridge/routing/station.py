@@ -95,6 +95,13 @@ class Station:
         if owed is not None and owed.until_s > exchange.started_s:
             self._owed[key] = Owed(exchange.session, exchange.sent_s, until_s)
 
+    def owes_another(self, exchange: Exchange, frame: Frame, reading: Reading, now: float) -> bool:
+        """Tell whether an answer may be one that an earlier session's request is still owed."""
+        if not self._owed or not reading.starts_fragment or exchange.session is None:
+            return False
+        owed = self._owed.get((frame.destination, reading.sequence))
+        return owed is not None and owed.session is not exchange.session and now < owed.until_s
+
     def late(self, frame: Frame, reading: Reading, now: float) -> Dropped | None:
         """Return how an answer is dropped if it is one to a request that was given up."""
         if not reading.starts_fragment:

@@ -98,13 +98,10 @@ class Reader:
         if is_broadcast:
             # Nobody answers, whatever the function and the link service.
             return Reading(_BROADCAST.get(stimulus, stimulus), None, header.fir, function=self._function)
-        return Reading(
-            stimulus,
-            sequence=self._control.sequence if header.fir else None,
-            starts_fragment=header.fir,
-            asks_link_answer=frame.control.function is LinkFunction.CONFIRMED_USER_DATA,
-            function=self._function,
-        )
+        sequence = self._control.sequence if header.fir else None
+        asks_link_answer = frame.control.function is LinkFunction.CONFIRMED_USER_DATA
+        # By position: a named tuple takes twice as long by name.
+        return Reading(stimulus, sequence, header.fir, asks_link_answer, self._function)
 
     def read_outstation(self, frame: Frame) -> Reading:
         """Classify a frame from an outstation."""
@@ -121,11 +118,11 @@ class Reader:
         self._is_in_fragment = not header.fin
         sequence = self._control.sequence if header.fir else None
         if self._function == Function.UNSOLICITED_RESPONSE:
-            return Reading(Stimulus.UNSOLICITED, sequence, starts_fragment=header.fir)
+            return Reading(Stimulus.UNSOLICITED, sequence, header.fir)
         if not header.fin:
-            return Reading(Stimulus.PART, sequence, starts_fragment=header.fir)
+            return Reading(Stimulus.PART, sequence, header.fir)
         stimulus = _FRAGMENT_ENDS[self._control.fin, self._control.con]
-        return Reading(stimulus, sequence, starts_fragment=header.fir)
+        return Reading(stimulus, sequence, header.fir)
 
     def _first_segment(self, *, is_last: bool) -> Stimulus:
         if self._function == Function.CONFIRM:

@@ -172,7 +172,9 @@ class Turn:
         frames, reading, expires_s = request
         exchange = self._exchange
         is_anew = reading.stimulus in _ASKS_ANEW
-        if is_anew and exchange is not None and exchange.is_with(session, address):
+        # One that awaits nothing is not given up: its confirm only waits for the turnaround.
+        is_under_way = exchange is not None and exchange.awaits is not Awaits.NOTHING
+        if is_anew and exchange is not None and is_under_way and exchange.is_with(session, address):
             outcome = Outcome.ANSWERED if _lacks_its_master(exchange) else Outcome.SUPERSEDED
             steps += self._finish(outcome, now, Drop.SUPERSEDED)
         if self._queue.waiting:
@@ -227,7 +229,10 @@ class Turn:
         if reading.stimulus in _OF_THEIR_OWN_ACCORD:
             return station.unasked(frame, reading)
         exchange = self._exchange
-        if exchange is None or not exchange.accepts_answer(frame, reading, now):
+        if exchange is None:
+            return self._refuse(station, frame, reading, now)
+        is_anothers = station.owes_another(exchange, frame, reading, now)
+        if not exchange.accepts_answer(frame, reading, now, is_anothers=is_anothers):
             return self._refuse(station, frame, reading, now)
         self._babble.excuse(now)
         self._carrier.answered(now)

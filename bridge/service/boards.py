@@ -23,7 +23,7 @@ from bridge.service.schema import (
     under,
 )
 from hw.assembly import Assembly, AssemblyError, BoardPort, Use
-from hw.board import DEFAULT_BOARD, LAST_GPIO, Direction, UartKind
+from hw.board import DEFAULT_BOARD, HEADER_LEDS, LAST_GPIO, Board, Direction, UartKind
 from hw.boards import BOARDS
 
 DEFAULT_NAMES: Final = (DEFAULT_BOARD.name,)
@@ -72,11 +72,14 @@ def check(document: Document, boards: Assembly, board_leds: Mapping[str, int], r
     taken = {claim.pin: claim.why for claim in boards.claims()}
     taken |= _check_lines(document.lines, boards, report)
     uses = list(pin_uses(document, board_leds))
-    free = sorted(set(range(2, LAST_GPIO + 1)) - set(taken) - {use.pin for use in uses})
+    busy = {*taken, *(use.pin for use in uses)}
+    free = [
+        pin for pin in dict.fromkeys((*HEADER_LEDS.values(), *range(2, LAST_GPIO + 1))) if pin not in busy
+    ]
     for use in uses:
         if use.pin in taken:
             others = f" (free: {', '.join(map(str, free[:_MOST_FREE_SHOWN]))}, ...)" if free else ""
-            report.add(use.path, f"{use.title} is {taken[use.pin]}; {use.remedy}{others}")
+            report.add(use.path, f"{use.title} is taken: {taken[use.pin]}; {use.remedy}{others}")
 
 
 def pin_uses(document: Document, board_leds: Mapping[str, int]) -> Iterable[PinUse]:
@@ -114,7 +117,7 @@ def _check_lines(lines: Iterable[Row], boards: Assembly, report: Report) -> dict
         for claim in boards.claims_of(use):
             owner = owners.setdefault(claim.pin, claim)
             if owner.port != claim.port:
-                problem = f"{shown(use.device)} needs GPIO{claim.pin}, which is {owner.why}"
+                problem = f"{shown(use.device)} needs GPIO{claim.pin}, which is taken: {owner.why}"
                 report.add(path, f"{problem}; use another port, or another board")
                 break
             taken[claim.pin] = owner.why
@@ -123,22 +126,29 @@ def _check_lines(lines: Iterable[Row], boards: Assembly, report: Report) -> dict
 
 def warn(document: Document, boards: Assembly, report: Report) -> None:
     """Report what contradicts the boards and may be meant all the same."""
-    for port in boards.ports:
-        if port.uart is None and port.port.pins is not None:
-            _warn_of_unknown(port, boards, report)
+    for hat in boards.hats:
+        _warn_of_lost_ports(hat, boards, report)
     for row in document.lines:
         use = _use(row)
-        port_of_line = boards.port_of(use.device) if use is not None else None
-        if use is not None and port_of_line is not None:
-            _warn_of_line(row, use, port_of_line, report)
+        port = boards.port_of(use.device) if use is not None else None
+        if use is not None and port is not None:
+            _warn_of_line(row, use, port, report)
 
 
-def _warn_of_unknown(port: BoardPort, boards: Assembly, report: Report) -> None:
-    if boards.base is DEFAULT_BOARD:
-        problem = f"which UART {port.title} is on depends on the computer"
+def _warn_of_lost_ports(hat: Board, boards: Assembly, report: Report) -> None:
+    is_any = boards.base is DEFAULT_BOARD
+    lost = [
+        port.port.name
+        for port in boards.ports
+        if port.board is hat and port.port.pins and port.uart is None and not (is_any and port.devices)
+    ]
+    if not lost:
+        return
+    if is_any:
+        problem = f"where {in_words(lost, 'and')} of {hat.title} are found depends on the computer"
         right = "name that too, such as board = ['pi-4', ...]"
     else:
-        problem = f"{boards.base.title} has no UART for {port.title}"
+        problem = f"{boards.base.title} has no UART for {in_words(lost, 'and')} of {hat.title}"
         right = "is it another computer?"
     report.add(under("service", "board"), f"{problem}; {right}")
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from bridge.endpoints.bridged_outstation import BridgedOutstation
+from bridge.endpoints.control import ControlServer, control_path
 from bridge.endpoints.direction import Direction
 from bridge.endpoints.events import note, warn
 from bridge.endpoints.hub import LineHub
@@ -17,6 +19,7 @@ from bridge.endpoints.tcp_session import SessionLimits
 from bridge.endpoints.when_down import WhenDown
 from bridge.errors import BindError
 from bridge.routing.timing import Timing, octet_time_s
+from bridge.service import led_requests
 from bridge.service.config import Configuration, LedConfig, LineConfig, OutstationConfig, ServerConfig
 from bridge.service.leds import PanelLink
 from bridge.service.snapshot import take
@@ -24,7 +27,8 @@ from bridge.version import VERSION
 from hw.board import DEFAULT_BOARD, SYSTEM_LED
 from hw.driver import LedDriver
 from hw.gpio import BicolourPins, GpioBackend, KernelLed, LedPin, LedWiring, open_outputs
-from hw.indicator import Heartbeat, Indicator
+from hw.indicator import Heartbeat, Indicator, LedKind
+from hw.overlay import Overlay
 from hw.pattern import Light
 
 _DRAIN_S = 1.0
@@ -47,7 +51,8 @@ class Bridge:
         self._started_s = self._loop.time()
         self._configuration = configuration
         self._line_indicators: dict[str, list[Indicator]] = {name: [] for name in configuration.lines}
-        self.heartbeat = Heartbeat(configuration.lines)
+        self._pins = _pins(configuration)
+        self.heartbeat = Heartbeat(configuration.lines, self._led_kind(SYSTEM_LED))
         self.indicators: dict[str, Indicator] = {}
         self.servers = {name: _server(server) for name, server in configuration.servers.items()}
         self.hubs = {
@@ -56,15 +61,16 @@ class Bridge:
         }
         self.outstations: dict[str, BridgedOutstation] = {}
         for outstation in configuration.outstations:
-            self.indicators[outstation.name] = Indicator()
+            self.indicators[outstation.name] = Indicator(self._led_kind(outstation.led))
             if outstation.broadcast == "deny":
                 # Also for one that is disabled: it hangs on the line and hears everything.
                 self.hubs[outstation.line].deny_broadcasts()
             if outstation.enabled:
                 self._add(outstation)
-        self._outputs = open_outputs(_pins(configuration), backend=GpioBackend(configuration.service.gpio))
+        self._outputs = open_outputs(self._pins, backend=GpioBackend(configuration.service.gpio))
         self._driver = LedDriver(self._lights(), self._outputs.by_name)
         self._status = StatusServer(configuration.service.status_socket, self.snapshot)
+        self._control = ControlServer(control_path(configuration.service.status_socket), self._obey)
 
     async def start(self) -> None:
         """Listen, open the lines, light the LEDs, offer the status."""
@@ -87,16 +93,18 @@ class Bridge:
             await self.close()
             raise
         self._driver.start()
-        try:
-            await self._status.bind()
-        except BindError as error:
-            # The bridge does its work without it.
-            warn("no status socket", reason=error.strerror)
+        # The bridge does its work without them. The status comes last: who finds it finds everything.
+        for what, socket in (("no control socket", self._control), ("no status socket", self._status)):
+            try:
+                await socket.bind()
+            except BindError as error:
+                warn(what, reason=error.strerror)
         note("started", version=VERSION, servers=len(self.servers), lines=len(self.hubs))
 
     async def close(self) -> None:
         """End every session and line; what is being sent gets out first, within a second."""
         self._status.close()
+        self._control.close()
         for server in self.servers.values():
             server.stop_listening()
         await asyncio.gather(
@@ -116,10 +124,20 @@ class Bridge:
         """Return the status as JSON-able data: what `rtu-bridge status --json` prints."""
         return take(self, self._configuration, self.now - self._started_s)
 
+    def led_status(self, outstation: OutstationConfig | None) -> dict[str, Any]:
+        """Return what the status says of an outstation's LED, or of the system LED."""
+        now = self.now
+        if outstation is None:
+            heart = self._driver.lights[SYSTEM_LED]
+            return _led_status(SYSTEM_LED, self.heartbeat.state.value, heart, now)
+        indicator, led = self.indicators[outstation.name], outstation.led
+        light = indicator if led is None else self._driver.lights[led]
+        return _led_status(led, indicator.state(now).value, light, now)
+
     def _add(self, outstation: OutstationConfig) -> None:
         indicator = self.indicators[outstation.name]
         self._line_indicators[outstation.line].append(indicator)
-        changed = self._changed if outstation.led is not None else _nothing
+        changed = _nothing if outstation.led is None else partial(self._changed, outstation.led)
         link = PanelLink(indicator, self._loop.time, changed)
         hub = self.hubs[outstation.line]
         when_down = WhenDown(self._configuration.lines[outstation.line].when_down)
@@ -151,8 +169,33 @@ class Bridge:
         for server in self.servers.values():
             server.reachability_changed()
 
-    def _changed(self) -> None:
-        self._driver.changed()
+    def _changed(self, led: str | None = None) -> None:
+        self._driver.changed(led)
+
+    def _led_kind(self, led: str | None) -> LedKind:
+        is_bicolour = led is not None and isinstance(self._pins.get(led), BicolourPins)
+        return LedKind.BICOLOUR if is_bicolour else LedKind.SINGLE
+
+    def _obey(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
+        answer = led_requests.obey(
+            request, self._driver, {each.name: each.led for each in self._configuration.outstations}
+        )
+        note("control", answer=" ".join(answer.values()))
+        return answer
+
+
+def _led_status(name: str | None, state: str, light: Light, now: float) -> dict[str, Any]:
+    cover = light.covered_by(now) if isinstance(light, Overlay) else None
+    return {
+        "name": name,
+        "kind": light.kind.value,
+        "state": state,
+        "pattern": light.look(now).name,
+        # A single LED has the colour that was soldered, and nobody told us which.
+        "colour": light.colour(now).value if light.kind is LedKind.BICOLOUR else None,
+        "lit": light.is_lit(now),
+        "overlay": None if cover is None else cover.value,
+    }
 
 
 def _nothing() -> None:

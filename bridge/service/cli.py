@@ -118,10 +118,10 @@ def _parser() -> argparse.ArgumentParser:
         const=_WATCH_PERIOD_S,
         help="again and again, until Ctrl-C; default: every %(const)g s",
     )
-    where = status.add_mutually_exclusive_group()
-    where.add_argument("-c", "--config", metavar="FILE", help="the running bridge's configuration")
-    where.add_argument("--socket", metavar="PATH", help="the running bridge's status socket")
+    _add_where(status)
     status.set_defaults(command=_status)
+
+    _add_leds(commands)
 
     decode = commands.add_parser("decode", help="turn hex or a capture file into readable frames")
     decode.add_argument(
@@ -162,6 +162,28 @@ def _loopback(options: argparse.Namespace) -> int:
     from bridge.service.loopback import loopback
 
     return loopback(options.port, options.other, rates=options.baud, direction=options.direction)
+
+
+def _add_leds(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    leds = commands.add_parser("leds", help="test the LEDs of the running bridge, or find one")
+    what = leds.add_subparsers(title="what to do", metavar="WHAT", required=True)
+    test = what.add_parser("test", help="all LEDs on, two-coloured ones red, green and amber in turn")
+    locate = what.add_parser("locate", help="let an outstation's LED flash fast, or all of them")
+    locate.add_argument("outstation", metavar="NAME", nargs="?", help="default: all LEDs")
+    for each, request, usual_s in ((test, "lamp_test", 3), (locate, "locate", 60)):
+        each.add_argument("--seconds", metavar="N", type=_duration_s, help=f"default: {usual_s}")
+        each.set_defaults(request=request)
+    stop = what.add_parser("stop", help="end both before their time")
+    stop.set_defaults(request="stop")
+    for each in (test, locate, stop):
+        _add_where(each)
+        each.set_defaults(command=_leds)
+
+
+def _add_where(parser: argparse.ArgumentParser) -> None:
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument("-c", "--config", metavar="FILE", help="the running bridge's configuration")
+    where.add_argument("--socket", metavar="PATH", help="the running bridge's status socket")
 
 
 def _add_sim(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -228,7 +250,8 @@ def _check(options: argparse.Namespace) -> int:
 
 def _hardware(options: argparse.Namespace) -> int:
     from bridge.service.config import load
-    from bridge.service.hardware import as_text, collect
+    from bridge.service.hardware import collect
+    from bridge.service.hardware_text import as_text
     from hw.board import DEFAULT_BOARD
 
     configuration = load(options.config, DEFAULT_BOARD.led_pins) if options.config is not None else None
@@ -282,6 +305,37 @@ def _status(options: argparse.Namespace) -> int:
     else:
         print_status(snapshot)
     return DONE
+
+
+def _leds(options: argparse.Namespace) -> int:
+    from bridge.endpoints.control import ask, control_path
+    from bridge.service.watch import NO_STATUS, reason_of
+
+    path = control_path(options.socket or _status_socket(options.config))
+    asked = {"do": options.request}
+    asked |= {key: value for key in ("seconds", "outstation") if (value := getattr(options, key, None))}
+    try:
+        answer = ask(path, asked)
+        if not isinstance(answer.get("done"), str):
+            raise ValueError(str(answer.get("error")))
+    except NO_STATUS as error:
+        streams.complain(f"rtu-bridge leds: {path}: {reason_of(error)}")
+        return FAILED
+    print(answer["done"])
+    return DONE
+
+
+def _duration_s(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    # So written that what is no number is refused as well.
+    if not 0 < seconds <= _LONGEST_WATCH_S:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no time; write seconds above 0 and at most {_LONGEST_WATCH_S:g}"
+        )
+    return seconds
 
 
 def _period_s(text: str) -> float:

@@ -1,19 +1,19 @@
 """What this machine has, and what a configuration still needs of it: `rtu-bridge hardware`.
 
-`collect` looks and makes JSON-able data of it, `as_text` makes text of that. Pins are not touched; ports are
-opened for a moment, to ask their drivers (see `hw.ports.ask_rs485`).
+`collect` looks and makes JSON-able data of it, `bridge.service.hardware_text` makes text of that. Pins are
+not touched; ports are opened for a moment, to ask their drivers (see `hw.ports.ask_rs485`).
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from bridge.service import boards
-from bridge.service.config import Configuration, LineConfig
+from bridge.service.config import Configuration, LedConfig, LineConfig
 from hw.assembly import Assembly, AssemblyError, Use
 from hw.board import DEFAULT_BOARD, SYSTEM_LED, Direction
 from hw.boards import base_of_model
@@ -21,12 +21,6 @@ from hw.machine import Machine, machine
 from hw.ports import Rs485Mode, SerialPort, ask_rs485, serial_ports
 
 _ROOT = Path("/")
-_UNKNOWN = "not known"
-_ORIGINS = {
-    "named": "the computer is the one that the configuration names",
-    "model": "the computer is known by its model",
-    "default": "no known computer is named, and the model tells none",
-}
 
 
 def collect(
@@ -187,31 +181,31 @@ class _Line:
 def _leds(configuration: Configuration | None, assembly: Assembly, here: Machine) -> list[dict[str, Any]]:
     """Return the LEDs in use, or those of the boards where there is no configuration."""
     if configuration is None:
-        return [_led(name, pin, None, [], None) for name, pin in assembly.led_pins.items()]
+        return [_led(LedConfig(name, pin, False), [], None) for name, pin in assembly.led_pins.items()]
     users: dict[str, list[str]] = {SYSTEM_LED: ["the program"]}
     for outstation in configuration.outstations:
         if outstation.led is not None:
             users.setdefault(outstation.led, []).append(outstation.name)
-    problem = _led_problem(configuration, here)
-    found = []
-    for name, used_by in users.items():
-        own = configuration.leds.get(name)
-        pin = getattr(own, "pin", None) if own is not None else configuration.board_leds.get(name)
-        is_active_low = getattr(own, "active_low", None) if own is not None else False
-        found.append(_led(name, pin, is_active_low, used_by, problem if pin is not None else None))
-    return found
+    leds = {name: LedConfig(name, pin, False) for name, pin in configuration.board_leds.items()}
+    leds |= configuration.leds
+    return [
+        _led(leds[name], used_by, _led_problem(leds[name], configuration, here))
+        for name, used_by in users.items()
+        if name in leds
+    ]
 
 
-def _led(
-    name: str, pin: int | None, is_active_low: bool | None, used_by: list[str], problem: str | None
-) -> dict[str, Any]:
-    return {"name": name, "pin": pin, "active_low": is_active_low, "used_by": used_by, "problem": problem}
+def _led(led: LedConfig, used_by: list[str], problem: str | None) -> dict[str, Any]:
+    return asdict(led) | {"used_by": used_by, "problem": problem}
 
 
-def _led_problem(configuration: Configuration, here: Machine) -> str | None:
-    """Return why no LED can shine. What the pins do is not tried: the bridge may be using them."""
+def _led_problem(led: LedConfig, configuration: Configuration, here: Machine) -> str | None:
+    """Return why an LED cannot shine. What the pins do is not tried: the bridge may be using them."""
     if configuration.service.gpio != "auto":
         return None
+    if led.kernel is not None:
+        is_there = any(kernel.name == led.kernel for kernel in here.kernel_leds)
+        return None if is_there else "this machine has no such LED of the kernel; it stays dark"
     if not here.gpio_chips:
         return "this machine has no GPIO; it stays dark"
     if not any(chip.may_open for chip in here.gpio_chips):
@@ -235,115 +229,3 @@ def _missing_lines(needed: Iterable[str], here: Machine) -> Iterator[str]:
     if here.boot_file.lines is not None:
         for line in here.boot_file.missing(needed):
             yield f"{here.boot_file.path} does not have the line {line}; add it under [all] and reboot"
-
-
-# Text
-
-
-def as_text(report: Mapping[str, Any]) -> str:
-    """Return what `collect` found, for people. No newline at the end."""
-    sections = [
-        ("Machine", [*_machine_text(report)]),
-        ("Serial ports", [line for port in report["ports"] for line in _port_text(port)]),
-        ("GPIO chips", [_chip_text(chip) for chip in report["gpio_chips"]]),
-        (
-            "LEDs" if report["configuration"] else "LEDs that a configuration may name",
-            _leds_text(report["leds"]),
-        ),
-        ("Kernel LEDs", [_kernel_led_text(led) for led in report["kernel_leds"]]),
-    ]
-    if report["configuration"] is not None:
-        sections += [
-            (
-                f"Lines of {report['configuration']}",
-                [text for line in report["lines"] for text in _line_text(line)],
-            ),
-            (f"Needed in {report['config_txt']['path']}", _config_text(report["config_txt"])),
-            ("Missing", report["missing"]),
-        ]
-    return "\n\n".join(
-        "\n".join([f"{title}:", *(f"  {line}" for line in lines or ["none"])]) for title, lines in sections
-    )
-
-
-def _machine_text(report: Mapping[str, Any]) -> Iterator[str]:
-    yield f"model: {report['model'] or f'{_UNKNOWN}; there is no device tree that tells it'}"
-    for board in report["boards"]:
-        verified = " ".join(filter(None, (board["verified"], board["verified_on"])))
-        yield f"board: {board['name']}, {board['title']} ({verified})"
-        if board["note"]:
-            yield f"  {board['note']}"
-    yield _ORIGINS[report["boards_from"]]
-
-
-def _port_text(port: Mapping[str, Any]) -> Iterator[str]:
-    usb = port["usb"]
-    kind = port["kind"] or f"UART {_UNKNOWN}"
-    ids = f", {usb['vendor']}:{usb['product']} {usb['title'] or ''}".rstrip() if usb else ""
-    serial = f", serial number {usb['serial'] or 'none'}" if usb else ""
-    yield f"{port['device']}: {kind}, driver {port['driver'] or _UNKNOWN}{ids}{serial}"
-    yield f"  in bridge.toml: {port['best'] or 'no name that survives a reboot'} ({port['why_best']})"
-    others = [*port["by_id"], *port["by_path"], *port["aliases"]]
-    if others and others != [port["best"]]:
-        yield f"  also: {', '.join(name for name in others if name != port['best'])}"
-    at_boot = "; on from boot by the device tree" if port["is_rs485_at_boot"] else ""
-    yield f"  RS-485 mode: {port['rs485']['text']}{at_boot}"
-    yield f"  latency: {_latency_text(port)}"
-    for word in port["kernel_console"]:
-        yield f"  console of the kernel: {word}"
-    if port["getty"]:
-        yield f"  login: {port['getty']}"
-    yield f"  in use by: {_users_text(port)}"
-
-
-def _latency_text(port: Mapping[str, Any]) -> str:
-    if port["latency_timer_ms"] is not None:
-        return f"latency timer {port['latency_timer_ms']} ms"
-    if port["is_low_latency"] is None:
-        return f"{_UNKNOWN}; the driver does not tell"
-    return f"low_latency {'on' if port['is_low_latency'] else 'off'}"
-
-
-def _users_text(port: Mapping[str, Any]) -> str:
-    users = ", ".join(port["users"])
-    if port["are_users_known"]:
-        return users or "nobody"
-    hidden = "this user may not look into all processes"
-    return f"{users}; perhaps others, {hidden}" if users else f"{_UNKNOWN}: {hidden}"
-
-
-def _chip_text(chip: Mapping[str, Any]) -> str:
-    label = f"label {chip['label']}" if chip["label"] else f"label {_UNKNOWN} without opening it"
-    access = {True: "may be used", False: "this user may not use it", None: "no such file in /dev"}
-    known = [chip["compatible"], chip["hardware"], access[chip["may_open"]]]
-    return f"{chip['device']}: {', '.join([label, *filter(None, known)])}"
-
-
-def _leds_text(leds: Sequence[Mapping[str, Any]]) -> list[str]:
-    return [
-        f"{led['name']}: {'GPIO' + str(led['pin']) if led['pin'] is not None else 'no single pin'}"
-        f"{', active low' if led['active_low'] else ''}"
-        f"{', ' + ', '.join(led['used_by']) if led['used_by'] else ''}"
-        f"{'; ' + led['problem'] if led['problem'] else ''}"
-        for led in leds
-    ]
-
-
-def _kernel_led_text(led: Mapping[str, Any]) -> str:
-    return f"{led['name']}: trigger {led['trigger'] or _UNKNOWN}, brightness {led['brightness'] or _UNKNOWN}"
-
-
-def _line_text(line: Mapping[str, Any]) -> Iterator[str]:
-    there = "" if line["is_there"] else ", not there"
-    real = f", which is {line['port']}" if line["port"] not in (None, line["device"]) else ""
-    board = f", {line['board_port']}" if line["board_port"] else ""
-    yield f"{line['name']}: {line['device']}{real}{board}, direction {line['direction']}{there}"
-    if line["rests_by"]:
-        yield f"  in receive while closed: {line['rests_by']}"
-    yield from (f"  {note}" for note in line["notes"])
-
-
-def _config_text(config_txt: Mapping[str, Any]) -> list[str]:
-    state = {True: "there", False: "missing", None: f"whether it is there is {_UNKNOWN}"}
-    lines = [f"{needed['line']}  ({state[needed['is_there']]})" for needed in config_txt["needed"]]
-    return [*lines, *([f"the file: {config_txt['problem']}"] if config_txt["problem"] and lines else [])]

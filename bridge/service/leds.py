@@ -19,14 +19,14 @@ class IndicatorEvents(Protocol):
     def noise_heard(self, now: float) -> None: ...  # noqa: D102
 
 
-_SHORTEST_EXCHANGE_S = 0.05
-"""An eye cannot tell exchanges that follow each other faster: an indicator hears of one in this time."""
+_SHORTEST_S = 0.1
+"""Exchanges or noises that follow each other faster look the same: an indicator hears of one in this time."""
 
 
 class PanelLink:
     """Feeds one indicator: a `ConnectionStateListener` and an `OutstationObserver` in one.
 
-    Missed answers and noise are always passed on; of a fast succession of answered requests only some.
+    Missed answers are always passed on; of a fast succession of answered requests or of noises only some.
     """
 
     def __init__(
@@ -37,6 +37,7 @@ class PanelLink:
         self._clock = clock
         self._changed = changed
         self._quiet_until_s = 0.0
+        self._deaf_until_s = 0.0
 
     def connection_state_changed(self, state: ConnectionState, peer: str) -> None:
         """A master came or went."""
@@ -54,7 +55,7 @@ class PanelLink:
         """A frame of the RTU reached its master."""
         now = self._clock()
         if now >= self._quiet_until_s:
-            self._quiet_until_s = now + _SHORTEST_EXCHANGE_S
+            self._quiet_until_s = now + _SHORTEST_S
             self._pass_on(self._indicator.answer_received)
 
     def answer_missed(self) -> None:
@@ -65,7 +66,10 @@ class PanelLink:
 
     def noise_heard(self) -> None:
         """The line brought octets that are no frame."""
-        self._pass_on(self._indicator.noise_heard)
+        now = self._clock()
+        if now >= self._deaf_until_s:
+            self._deaf_until_s = now + _SHORTEST_S
+            self._pass_on(self._indicator.noise_heard)
 
     def _pass_on(self, event: Callable[[float], None]) -> None:
         event(self._clock())

@@ -13,6 +13,7 @@ from bridge.service.tables import EMPTY, Cell, age, build, counts, milliseconds,
 Outstation = Mapping[str, Any]
 
 _LED_STYLES: Final = {True: ("●", "bold green"), False: ("○", "dim")}
+_COLOURS: Final = {"green": "bold green", "red": "bold red", "amber": "bold yellow"}
 
 _OVERVIEW: Final = (
     name("LED"),
@@ -51,6 +52,15 @@ _TRAFFIC: Final = (
 def overview(outstations: Sequence[Outstation]) -> RenderableType:
     """Return who is there, and how the LEDs are."""
     return build(_OVERVIEW, map(_overview_row, outstations))
+
+
+def led(shown: Mapping[str, Any]) -> Text:
+    """Return an LED as it is at this instant, what it says, and what it was asked to show instead."""
+    symbol, style = _LED_STYLES[shown["lit"]]
+    # A bridge that was started before an update says less of its LEDs.
+    overlay = shown.get("overlay")
+    said = f" {shown['state']}" if overlay is None else f" {shown['state']}, {overlay.replace('_', ' ')}"
+    return Text.assemble((symbol, _COLOURS.get(shown.get("colour", ""), style)), said)
 
 
 def misses(outstations: Sequence[Outstation]) -> list[RenderableType]:
@@ -95,9 +105,8 @@ def _asked(outstations: Sequence[Outstation]) -> Iterator[tuple[Outstation, Mapp
 
 
 def _overview_row(outstation: Outstation) -> tuple[Cell, ...]:
-    symbol, style = _LED_STYLES[outstation["led"]["lit"]]
     return (
-        Text.assemble((symbol, style), f" {outstation['led']['state']}"),
+        led(outstation["led"]),
         outstation["name"] if outstation["enabled"] else f"{outstation['name']} (disabled)",
         str(outstation["link_address"]),
         outstation["line"],

@@ -57,6 +57,8 @@ def readable(snapshot: Snapshot) -> Snapshot:
 def render(snapshot: Snapshot) -> Group:
     """Return the status as something that rich prints: what a technician needs first comes first."""
     head = Text(f"rtu-bridge {snapshot['version']}, up {duration(snapshot['uptime_s'])}", style="bold")
+    if "system_led" in snapshot:
+        head.append("; system LED ").append_text(outstation_tables.led(snapshot["system_led"]))
     outstations, lines = snapshot["outstations"], snapshot["lines"]
     sections: tuple[Sequence[RenderableType], ...] = (
         [outstation_tables.overview(outstations)],

@@ -14,6 +14,7 @@ from bridge.errors import BindError
 from bridge.service import log_queue, logs
 from bridge.service.build import BOARD_LEDS, Bridge
 from bridge.service.config import Configuration, load
+from bridge.service.notify import kept_informed, lines_down
 
 T = TypeVar("T")
 
@@ -71,7 +72,8 @@ async def _serve(configuration: Configuration) -> str | None:
     # generation, and its pauses do not show in the round trips.
     gc.collect()
     gc.freeze()
-    await stopped.wait()
+    async with kept_informed(lambda: lines_down(bridge.hubs.values())):
+        await stopped.wait()
     await bridge.close()
     return None
 

@@ -27,6 +27,7 @@ def take(bridge: Bridge, configuration: Configuration, uptime_s: float) -> dict[
             _line(hub, configuration.lines[name].framing, configuration.lines[name].baud)
             for name, hub in bridge.hubs.items()
         ],
+        "system_led": bridge.led_status(None),
         "outstations": [_outstation(bridge, outstation) for outstation in configuration.outstations],
     }
 
@@ -89,7 +90,6 @@ def _line(hub: LineHub, framing: str, baud: int) -> dict[str, Any]:
 
 def _outstation(bridge: Bridge, config: OutstationConfig) -> dict[str, Any]:
     now = bridge.now
-    indicator = bridge.indicators[config.name]
     bridged = bridge.outstations.get(config.name)
     session = None if bridged is None else bridge.servers[config.server].session_of(bridged)
     status: dict[str, Any] = {
@@ -99,7 +99,7 @@ def _outstation(bridge: Bridge, config: OutstationConfig) -> dict[str, Any]:
         "line": config.line,
         "link_address": config.link_address,
         "master": None if session is None else session.peer,
-        "led": {"name": config.led, "state": indicator.state(now).value, "lit": indicator.is_lit(now)},
+        "led": bridge.led_status(config),
     }
     if bridged is None:
         return status

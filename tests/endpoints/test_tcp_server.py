@@ -468,6 +468,23 @@ async def test_close_mode_ends_the_session_at_the_first_malformed_frame(
     await eventually(lambda: len(outstation.frames) == 2, "the next session begins anew")
 
 
+async def test_what_sessions_received_is_counted_also_after_they_ended(
+    serve: Serve, connect: Connect
+) -> None:
+    outstation = Outstation("pole-12", 12)
+    server = await serve((outstation, Listener(), "127.0.0.1"))
+    older = await connect(server.endpoint)
+    await older.send(REQUEST, DAMAGED, REQUEST, REQUEST[:5])
+    await eventually(lambda: len(outstation.frames) == 2, "the older master's frames")
+    newer = await connect(server.endpoint)
+    await newer.send(REQUEST)
+    await eventually(lambda: len(outstation.frames) == 3, "the newer master's frame")
+    assert server.counters.frames == 3
+    assert server.counters.octets_in == 3 * len(REQUEST) + len(DAMAGED) + 5
+    assert server.counters.octets_discarded == len(DAMAGED) + 5
+    assert server.counters.discards == {Discard.HEADER_CRC: 1, Discard.ABANDONED: 1}
+
+
 async def test_discard_mode_goes_on_with_the_next_frame(serve: Serve, connect: Connect) -> None:
     outstation, listener = Outstation("pole-12", 12), Listener()
     server = await serve((outstation, listener, "127.0.0.1"), mode=DISCARD)

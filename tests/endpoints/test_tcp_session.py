@@ -389,8 +389,9 @@ async def test_the_kernel_is_asked_to_give_a_vanished_peer_up_in_time(
             socket.TCP_USER_TIMEOUT,
         )
     )
-    assert within_s / 2 <= idle_s + probes * interval_s <= within_s, "idle"
-    assert within_s / 2 <= user_timeout_ms / 1000 <= within_s, "with octets under way"
+    # The kernel's timers are late by up to half a second: a whole one is left for them.
+    assert within_s / 2 <= idle_s + probes * interval_s <= within_s - 1, "idle"
+    assert within_s / 2 <= user_timeout_ms / 1000 <= within_s - 1, "with octets under way"
     assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 

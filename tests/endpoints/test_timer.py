@@ -99,7 +99,18 @@ def test_a_timer_that_the_loop_calls_early_is_set_again(loop: Loop, timer: Timer
     loop.now = 104.9995
     early.callback()
     assert calls == []
-    loop.advance(105.0)
+    # A millisecond on, the least that uvloop waits.
+    loop.advance(105.001)
+    assert calls == [105.0005]
+
+
+def test_hastening_brings_the_deadline_forward_but_never_puts_it_off(
+    loop: Loop, timer: Timer, calls: list[float]
+) -> None:
+    timer.hasten(110.0)
+    timer.hasten(105.0)
+    timer.hasten(108.0)
+    loop.advance(120.0)
     assert calls == [105.0]
 
 

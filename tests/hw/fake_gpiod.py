@@ -1,4 +1,4 @@
-"""A module like gpiod 2, with chips that a test describes. `test_gpio_gpiod` compares it with the real one."""
+"""A module like gpiod 2, on chips that a test describes. `test_gpio_gpiod` compares it to the real one."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ class _Chip:
         return LineInfo(self._module.wire(line).holder or "")
 
     def request_lines(self, config: dict[int, LineSettings], consumer: str) -> LineRequest:
-        ((number, settings),) = config.items()
+        (number,) = config
         wire = self._module.wire(number)
         if wire.holder is not None:
             raise OSError(errno.EBUSY, "Device or resource busy")

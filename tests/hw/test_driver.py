@@ -7,10 +7,13 @@ from typing import Any
 
 import pytest
 
-from hw.driver import LedDriver
+from hw.colour import Colour
+from hw.driver import SLOT_S, LedDriver
 from hw.gpio import GpioBackend, LedPin, Output, open_outputs
 from hw.indicator import Heartbeat, Indicator
-from hw.pattern import Light
+from hw.looks import SINGLE, LedState
+from hw.overlay import Cover
+from hw.pattern import LedKind, Light, Look
 from tests.hw.timeline import VirtualLoop, until
 
 
@@ -27,8 +30,9 @@ class Recorder:
         self.broken = False
         self.writes: list[tuple[float, bool]] = []
 
-    def set(self, lit: bool) -> None:
-        self.writes.append((round(asyncio.get_running_loop().time(), 6), lit))
+    def set(self, lit: bool | Colour) -> None:
+        assert isinstance(lit, Colour)
+        self.writes.append((round(asyncio.get_running_loop().time(), 6), lit.is_lit))
         if self.broken:
             raise OSError(5, "Input/output error")
 
@@ -131,25 +135,131 @@ def test_the_clock_is_the_callers() -> None:
     run(main())
 
 
-def test_64_leds_add_no_thread_and_one_task() -> None:
+def opened_mocks(stack: ExitStack, count: int) -> dict[str, Output]:
+    """Open single LEDs; a mock Pi has 28 pins, so there is one for every 16 of them."""
+    outputs: dict[str, Output] = {}
+    for bank in range(count // 16):
+        leds = {f"led{bank}.{pin}": LedPin(pin) for pin in range(4, 20)}
+        opened = open_outputs(leds, backend=GpioBackend.MOCK)
+        stack.callback(opened.close)
+        outputs.update(opened.by_name)
+    return outputs
+
+
+def test_threads_and_tasks_do_not_grow_with_the_leds() -> None:
     async def main() -> None:
         before = threading.active_count()
-        lights: dict[str, Light] = {}
-        outputs: dict[str, Output] = {}
-        with ExitStack() as stack:
-            for bank in range(4):  # a mock Pi has 28 pins
-                leds = {f"led{bank}.{pin}": LedPin(pin) for pin in range(4, 20)}
-                opened = open_outputs(leds, backend=GpioBackend.MOCK)
-                stack.callback(opened.close)
-                outputs.update(opened.by_name)
-                lights.update({name: silent() for name in leds})
-            assert len(lights) == 64
-            driver = LedDriver(lights, outputs)
+        for count in (16, 64):
+            with ExitStack() as stack:
+                outputs = opened_mocks(stack, count)
+                assert len(outputs) == count
+                driver = LedDriver({name: silent() for name in outputs}, outputs)
+                driver.start()
+                await until(asyncio.get_running_loop().time() + 1.05)
+                assert threading.active_count() == before
+                assert len(asyncio.all_tasks()) == 2  # the test's and the driver's
+                await driver.close()
+
+    run(main())
+
+
+def test_64_leds_out_of_step_are_looked_at_40_times_a_second_and_written_when_they_change() -> None:
+    class Counting(LedDriver):
+        looks = 0
+
+        def _show(self, now: float) -> None:
+            self.looks += 1
+            super()._show(now)
+
+    async def main() -> None:
+        outputs = {f"led{number}": Recorder(f"led{number}") for number in range(64)}
+        lights = {}
+        for number, name in enumerate(outputs):
+            lights[name] = Indicator()
+            lights[name].line_up(0.0)
+            lights[name].master_connected(0.0)
+            lights[name].line_down(number * 0.003)
+        await until(1.0)
+        driver = Counting(lights, outputs)
+        driver.start()
+        await until(11.0)
+        assert driver.looks <= 10 / SLOT_S + 2
+        changes = [len(output.writes) for output in outputs.values()]
+        assert 99 <= min(changes) <= max(changes) <= 101, "5 Hz are ten changes a second, and no write more"
+        await driver.close()
+
+    run(main())
+
+
+def test_a_thousand_events_a_second_are_40_looks() -> None:
+    class Counting(Indicator):
+        asked = 0
+
+        def colour(self, now: float) -> Colour:
+            self.asked += 1
+            return super().colour(now)
+
+    async def main() -> None:
+        light = Counting()
+        light.line_up(0.0)
+        light.master_connected(0.0)
+        driver = LedDriver({"led1": light}, {"led1": Recorder("led1")})
+        driver.start()
+        for event in range(1000):
+            await until(1 + event / 1000)
+            light.request_sent(1 + event / 1000)
+            driver.changed("led1")
+        assert 30 <= light.asked <= 45
+        await driver.close()
+
+    run(main())
+
+
+def test_between_slots_a_change_is_late_and_never_short() -> None:
+    async def main() -> None:
+        for start in (10.001, 10.012, 10.0249):
+            output, indicator = Recorder("led1"), answering()
+            driver = LedDriver({"led1": indicator}, {"led1": output})
             driver.start()
-            await until(1.05)
-            assert threading.active_count() == before
-            assert len(asyncio.all_tasks()) == 2  # the test's and the driver's
+            now = asyncio.get_running_loop().time()
+            await until(now + start)
+            indicator.request_sent(now + start)
+            driver.changed("led1")
+            await until(now + 11.0)
+            (dark, _), (lit, _) = output.writes[-2:]
+            assert [is_lit for _, is_lit in output.writes[-2:]] == [False, True]
+            assert 0 <= dark - (now + start) <= SLOT_S + 1e-6
+            assert lit - dark >= 0.1 - 1e-6
             await driver.close()
+
+    run(main())
+
+
+def test_lamp_test_and_locate() -> None:
+    async def main() -> None:
+        outputs = {name: Recorder(name) for name in ("led1", "led2")}
+        driver = LedDriver({name: Indicator() for name in outputs}, outputs)
+        driver.start()
+        await until(1.0)
+        driver.lamp_test(3.0)
+        await until(5.0)
+        assert [output.writes for output in outputs.values()] == [[(1.0, True), (4.0, False)]] * 2
+        driver.locate("led2", 0.2)
+        await until(6.0)
+        assert outputs["led1"].writes[2:] == []
+        assert outputs["led2"].writes[2:] == [(5.0, True), (5.05, False), (5.1, True), (5.15, False)]
+        driver.locate(None, 60.0)
+        await until(7.0)
+        assert [driver.lights[name].covered_by(7.0) for name in outputs] == [Cover.LOCATE] * 2
+        driver.uncover()
+        await until(7.03)
+        written = [len(output.writes) for output in outputs.values()]
+        await until(8.0)
+        assert [len(output.writes) for output in outputs.values()] == written
+        assert [output.writes[-1][1] for output in outputs.values()] == [False, False]
+        with pytest.raises(KeyError):
+            driver.locate("led3", 1.0)
+        await driver.close()
 
     run(main())
 
@@ -158,9 +268,9 @@ def test_only_lights_that_are_due_are_asked() -> None:
     class Counting(Indicator):
         asked = 0
 
-        def is_lit(self, now: float) -> bool:
+        def colour(self, now: float) -> Colour:
             self.asked += 1
-            return super().is_lit(now)
+            return super().colour(now)
 
     async def main() -> None:
         resting, driver_output = Counting(), Recorder("led1")
@@ -170,9 +280,15 @@ def test_only_lights_that_are_due_are_asked() -> None:
         driver.start()
         await until(10.05)
         assert resting.asked == 1
-        driver.changed()
-        await until(10.06)
+        driver.changed("led2")
+        await until(10.09)
+        assert resting.asked == 1
+        driver.changed("led1")
+        await until(10.14)
         assert resting.asked == 2
+        driver.changed()
+        await until(10.19)
+        assert resting.asked == 3
         await driver.close()
 
     run(main())
@@ -201,9 +317,17 @@ def test_a_pin_that_fails_is_logged_once_and_the_others_go_on(caplog: pytest.Log
 
 def test_a_light_that_raises_leaves_all_dark_and_says_so(caplog: pytest.LogCaptureFixture) -> None:
     class Broken:
+        kind = LedKind.SINGLE
+
+        def look(self, now: float) -> Look:
+            return SINGLE[LedState.OFF]
+
         def is_lit(self, now: float) -> bool:
+            return self.colour(now).is_lit
+
+        def colour(self, now: float) -> Colour:
             if now < 1.0:
-                return False
+                return Colour.OFF
             raise RuntimeError("a bug")
 
         def next_deadline(self, now: float) -> float | None:

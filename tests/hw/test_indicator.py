@@ -5,8 +5,11 @@ from itertools import pairwise
 
 import pytest
 
-from hw.indicator import HEARTBEAT, HEARTBEAT_LINE_DOWN, PATTERNS, Heartbeat, Indicator, LedState
-from tests.hw.timeline import edges
+from hw.indicator import Heartbeat, HeartState, Indicator, LedKind, LedState
+from hw.looks import HEART, LAMP_TEST, LOCATE, NOISE_OVER, SINGLE, look_of
+from hw.looks import BICOLOUR as TWO_COLOURS
+from hw.looks import Verdict
+from tests.hw.timeline import colours, edges
 
 Event = tuple[float, str]
 
@@ -20,7 +23,7 @@ EVENTS = (
     "answer_missed",
     "noise_heard",
 )
-MASTER: list[Event] = [(0.0, "line_up"), (0.0, "master_connected")]
+CONNECTED: list[Event] = [(0.0, "line_up"), (0.0, "master_connected")]
 
 
 def misses(*times: float) -> list[Event]:
@@ -37,6 +40,9 @@ def after(*history: Event) -> Indicator:
         getattr(indicator, event)(now)
     return indicator
 
+
+MASTER: list[Event] = [*CONNECTED, *answers(0.0)]
+"""A master that polls; the next poll is expected within 20 s, so it is idle after 60 s."""
 
 ON, DARK = True, False
 
@@ -87,14 +93,20 @@ def test_timeline(state: LedState, history: list[Event], timeline: list[tuple[fl
         assert edges(indicator, 10.0, 15.0) == timeline, "nothing more happens"
 
 
-def test_every_state_has_a_pattern_and_no_two_look_alike() -> None:
-    assert set(PATTERNS) == set(LedState)
-    assert len(set(PATTERNS.values())) == len(LedState)
-    assert HEARTBEAT != HEARTBEAT_LINE_DOWN
+def test_every_state_has_a_look_and_no_two_are_alike() -> None:
+    """Idle and answering differ by the blinks alone."""
+    assert SINGLE[LedState.IDLE] is SINGLE[LedState.ANSWERING]
+    assert TWO_COLOURS[LedState.IDLE] is TWO_COLOURS[LedState.ANSWERING]
+    for kind in LedKind:
+        looks = [look_of(Verdict(state, LedState.ANSWERING), kind) for state in LedState]
+        assert len({look.name for look in looks}) == len(LedState) - 1
+        assert len({(look.pattern, look.frame_blip, look.error_blip) for look in looks}) == len(LedState) - 1
+        assert len(set(HEART[kind].values())) == len(HeartState) == 2
 
 
 def test_no_step_is_shorter_than_100_ms() -> None:
-    patterns = [*PATTERNS.values(), HEARTBEAT, HEARTBEAT_LINE_DOWN]
+    looks = [*SINGLE.values(), *TWO_COLOURS.values(), *NOISE_OVER.values(), *LAMP_TEST.values()]
+    patterns = [each.pattern for each in (*looks, *(look for kind in HEART.values() for look in kind.values()))]
     assert min(duration_s for pattern in patterns for _, duration_s in pattern.steps) >= 0.1
 
 
@@ -103,18 +115,19 @@ def test_no_step_is_shorter_than_100_ms() -> None:
     [
         # master
         ([(0.0, "line_up")], 1.0, LedState.OFF),
-        ([*MASTER, (5.0, "master_disconnected"), (5.0, "master_connected")], 5.0, LedState.ANSWERING),
+        ([*MASTER, (5.0, "master_disconnected"), (5.0, "master_connected")], 5.0, LedState.IDLE),
+        ([*MASTER, (5.0, "master_connected"), (5.0, "request_sent")], 5.0, LedState.ANSWERING),
         ([(0.0, "line_down")], 1.0, LedState.OFF),
         ([*MASTER, (5.0, "master_disconnected"), (6.0, "line_down")], 6.0, LedState.LOST),
         # a line is down until it is up
         ([(0.0, "master_connected")], 1.0, LedState.SILENT),
-        ([(0.0, "master_connected"), (1.0, "line_up")], 1.0, LedState.ANSWERING),
+        ([(0.0, "master_connected"), (1.0, "line_up")], 1.0, LedState.IDLE),
         # a line that comes back is shown as down for 1 s in all
         ([*MASTER, (5.0, "line_down"), (5.01, "line_up")], 5.999, LedState.SILENT),
         ([*MASTER, (5.0, "line_down"), (5.01, "line_up")], 6.0, LedState.ANSWERING),
         ([*MASTER, (5.0, "line_down"), (9.0, "line_up")], 9.0, LedState.ANSWERING),
         # missing: entered by one miss, left by three answers, not before 2 s
-        ([*MASTER, *misses(5.0), *answers(5.1, 5.2)], 60.0, LedState.MISSING),
+        ([*MASTER, *misses(5.0), *answers(5.1, 5.2)], 600.0, LedState.MISSING),
         ([*MASTER, *misses(5.0), *answers(5.1, 5.2, 5.3)], 6.999, LedState.MISSING),
         ([*MASTER, *misses(5.0), *answers(5.1, 5.2, 5.3)], 7.0, LedState.ANSWERING),
         ([*MASTER, *misses(5.0), *answers(6.0, 7.0, 8.0)], 8.0, LedState.ANSWERING),
@@ -147,6 +160,18 @@ def test_no_step_is_shorter_than_100_ms() -> None:
             20.0,
             LedState.SILENT,
         ),
+        # idle: no request yet, or none for three expected intervals; a fault is not forgotten for that
+        (CONNECTED, 0.0, LedState.IDLE),
+        ([*CONNECTED, (1.0, "answer_received")], 1.0, LedState.IDLE),
+        ([*CONNECTED, (1.0, "request_sent")], 1.0, LedState.ANSWERING),
+        ([*CONNECTED, (1.0, "request_sent")], 60.999, LedState.ANSWERING),
+        ([*CONNECTED, (1.0, "request_sent")], 61.0, LedState.IDLE),
+        ([*CONNECTED, *answers(10.0, 20.0)], 49.999, LedState.ANSWERING),
+        ([*CONNECTED, *answers(10.0, 20.0)], 50.0, LedState.IDLE),
+        ([*CONNECTED, *answers(10.0, 20.0, 55.0)], 55.0, LedState.ANSWERING),
+        ([*MASTER, (5.0, "line_down")], 3600.0, LedState.SILENT),
+        ([*MASTER, *misses(5.0)], 3600.0, LedState.MISSING),
+        ([*MASTER, *misses(5.0), (6.0, "master_disconnected")], 3600.0, LedState.LOST),
         # noise: remembered for 5 s, hides what it explains, hidden by a line that is down
         ([*MASTER, (5.0, "noise_heard")], 9.999, LedState.NOISE),
         ([*MASTER, (5.0, "noise_heard")], 10.0, LedState.ANSWERING),
@@ -231,18 +256,38 @@ def test_an_event_from_the_past_is_taken_as_simultaneous() -> None:
     assert edges(late, 10.0, 12.0) == edges(after(*MASTER, (10.0, "line_down")), 10.0, 12.0)
 
 
+@pytest.mark.parametrize("kind", LedKind)
 @pytest.mark.parametrize("seed", range(20))
-def test_every_change_is_announced_whatever_happens(seed: int) -> None:
-    """`edges` compares samples with deadlines; here over random histories, and far from zero on the clock."""
+def test_every_change_is_announced_whatever_happens(seed: int, kind: LedKind) -> None:
+    """`colours` compares samples with deadlines; here over random histories, and far from zero on the clock."""
     chance = random.Random(seed)
-    indicator = Indicator()
+    indicator = Indicator(kind)
     now = 4_000_000.0
     for _ in range(150):
         getattr(indicator, chance.choice(EVENTS))(now)
         gap = round(chance.choice([0.0, 0.01, 0.03, 0.25, 1.0, 7.0]), 3)
-        changes = edges(indicator, now, now + gap)
+        changes = colours(indicator, now, now + gap)
         assert all(a[1] != b[1] for a, b in pairwise(changes))
         now = round(now + gap, 3)
+
+
+def test_idle_leds_do_not_wake_the_driver() -> None:
+    indicator = after(*MASTER)
+    assert indicator.state(59.0) is LedState.ANSWERING
+    assert indicator.state(61.0) is LedState.IDLE
+    assert indicator.next_deadline(59.0) is None, "answering and idle look alike"
+
+
+def test_a_blip_is_shown_to_its_end_whatever_comes() -> None:
+    lost = after(*MASTER, (10.0, "request_sent"), (10.05, "master_disconnected"))
+    assert edges(lost, 10.05, 12.5) == [(10.05, DARK), (10.1, ON), (10.2, DARK), (12.1, ON), (12.2, DARK)]
+    down = after(*MASTER, (10.0, "request_sent"), (10.05, "line_down"))
+    assert edges(down, 10.05, 10.35) == [(10.05, DARK), (10.1, ON), (10.2, DARK), (10.3, ON)]
+
+
+def test_a_blip_that_waits_when_the_state_changes_is_forgotten() -> None:
+    indicator = after(*MASTER, (10.0, "request_sent"), (10.01, "answer_received"), (10.2, "line_down"))
+    assert edges(indicator, 10.2, 10.55) == [(10.2, ON), (10.3, DARK), (10.4, ON), (10.5, DARK)]
 
 
 def test_heartbeat_beats_when_all_lines_are_open() -> None:
@@ -256,6 +301,13 @@ def test_heartbeat_beats_when_all_lines_are_open() -> None:
     assert edges(heart, 4.5, 5.1) == [(4.5, False), (5.03, True)], "said twice, the beat goes on"
     heart.line_down("feeder", 6.0)
     assert edges(heart, 6.0, 6.35) == [(6.0, True), (6.1, False), (6.2, True), (6.3, False)]
+
+
+def test_what_the_system_led_says() -> None:
+    heart = Heartbeat(["feeder"])
+    assert (heart.state, heart.look(0.0).name) == (HeartState.LINE_DOWN, "5 Hz")
+    heart.line_up("feeder", 1.0)
+    assert (heart.state, heart.look(1.0).name) == (HeartState.BEATING, "beat")
 
 
 def test_heartbeat_without_lines_beats() -> None:

@@ -2,29 +2,37 @@
 
 import asyncio
 import selectors
+from itertools import pairwise
 from typing import Any
 
+from hw.colour import Colour
 from hw.pattern import Light
 
 
 def edges(light: Light, start: float, end: float) -> list[tuple[float, bool]]:
-    """Follow the light's own deadlines: (time, level) at the start and at each change, in whole ms.
+    """Return the changes between lit and dark: see `colours`."""
+    found = [(time, colour.is_lit) for time, colour in colours(light, start, end)]
+    return found[:1] + [after for before, after in pairwise(found) if after[1] != before[1]]
 
-    Between two deadlines the level is sampled every 10 ms: a change that no deadline announced fails.
+
+def colours(light: Light, start: float, end: float) -> list[tuple[float, Colour]]:
+    """Follow the light's own deadlines: (time, colour) at the start and at each change, in whole ms.
+
+    Between two deadlines the colour is sampled every 10 ms: a change that no deadline announced fails.
     """
-    found = [(start, light.is_lit(start))]
+    found = [(start, light.colour(start))]
     now = start
     while True:
         deadline = light.next_deadline(now)
         assert deadline is None or deadline > now
         sample = now
         while (sample := round(sample + 0.01, 6)) < min(end, end if deadline is None else deadline):
-            assert light.is_lit(sample) == light.is_lit(now), f"unannounced change before {sample}"
+            assert light.colour(sample) == light.colour(now), f"unannounced change before {sample}"
         if deadline is None or deadline >= end:
             return found
         now = deadline
-        if light.is_lit(now) != found[-1][1]:
-            found.append((round(now, 3), light.is_lit(now)))
+        if light.colour(now) != found[-1][1]:
+            found.append((round(now, 3), light.colour(now)))
 
 
 class _JumpingSelector(selectors.DefaultSelector):

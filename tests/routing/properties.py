@@ -32,7 +32,9 @@ def main() -> int:
         else:
             frames += books.submitted.total()
             exchanges += books.opened
-    print(f"{options.seeds} seeds, {frames} frames, {exchanges} exchanges, broken: {dict(broken) or 'nothing'}")
+    print(
+        f"{options.seeds} seeds, {frames} frames, {exchanges} exchanges, broken: {dict(broken) or 'nothing'}"
+    )
     return 1 if broken else 0
 
 

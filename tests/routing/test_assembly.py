@@ -30,7 +30,13 @@ def gathered() -> Gathered:
 
 @pytest.mark.parametrize(
     "frame",
-    [f.request(1), f.request(1, f.DIRECT_OPERATE_NR), f.confirm(1), f.link_status_request(), f.request(1, to=0xFFFF)],
+    [
+        f.request(1),
+        f.request(1, f.DIRECT_OPERATE_NR),
+        f.confirm(1),
+        f.link_status_request(),
+        f.request(1, to=0xFFFF),
+    ],
 )
 def test_single_frames_pass(gathered: Gathered, frame: Frame) -> None:
     reading = Reader().read_master(frame)

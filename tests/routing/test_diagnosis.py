@@ -1,4 +1,4 @@
-"""Why an outstation does not answer. Every reason has a scenario, played through `Turn` the way the hub does."""
+"""Why an outstation does not answer: every reason has a scenario, played as the hub plays it."""
 
 from __future__ import annotations
 
@@ -141,26 +141,27 @@ def _queue_full(clinic: Clinic) -> None:
 
 
 SCENARIOS: dict[Miss, tuple[Callable[[Clinic], None], str]] = {
-    Miss.LINE_DOWN: (_line_down, "the line is down: unplugged"),
-    Miss.MASTER_GONE: (_master_gone, "its master hung up 7000 ms after asking"),
+    Miss.LINE_DOWN: (_line_down, "the line was down: unplugged"),
+    Miss.MASTER_GONE: (_master_gone, "its master hung up before an answer came; nothing was heard"),
     Miss.SUPERSEDED: (
         _superseded,
-        "its master asked anew after 500 ms, before the response timeout of 2000 ms",
+        "its master asked again after 500 ms, before the response timeout of 2000 ms; "
+        "until then nothing was heard",
     ),
-    Miss.OVERRUN: (_overrun, "the exchange went on for 8000 ms and was cut off"),
-    Miss.BROKEN_OFF: (_broken_off, "the answer broke off after 2 frames"),
+    Miss.OVERRUN: (_overrun, "the exchange did not end and was cut off after 8000 ms"),
+    Miss.BROKEN_OFF: (_broken_off, "the answer broke off: 2 frames came, the rest did not"),
     Miss.MISMATCHED: (
         _mismatched,
-        "it answered something else, 1 time: another sequence number, or another master's address",
+        "it answered something else: another sequence number or master address, 1 time",
     ),
-    Miss.OTHER_OUTSTATION: (_other_outstation, "another RTU answered: address 13"),
-    Miss.BAD_CRC: (_bad_crc, "damaged: 1 bad CRC, 17 octets that are no frame"),
-    Miss.NOISE_ONLY: (_noise_only, "noise only: 3 octets that are no frame"),
+    Miss.OTHER_OUTSTATION: (_other_outstation, "another RTU answered instead: address 13"),
+    Miss.BAD_CRC: (_bad_crc, "the answer was damaged: 1 wrong CRC, 17 octets in no whole frame"),
+    Miss.NOISE_ONLY: (_noise_only, "only noise was heard: 3 octets in no frame"),
     Miss.NOTHING_HEARD: (_nothing_heard, "nothing was heard within 2015 ms"),
-    Miss.LATE: (_late, "it answered 5500 ms late, 7500 ms after the request"),
-    Miss.EXPIRED: (_expired, "it expired in the queue: the line was busy for too long"),
-    Miss.BABBLE: (_babble, "it was not sent: somebody on the line talks without end"),
-    Miss.QUEUE_FULL: (_queue_full, "it was not sent: too many requests were waiting"),
+    Miss.LATE: (_late, "it answered 5500 ms too late: the response timeout is 2000 ms"),
+    Miss.EXPIRED: (_expired, "the request was not sent in time: the line was busy"),
+    Miss.BABBLE: (_babble, "the request was not sent: a device talked without end"),
+    Miss.QUEUE_FULL: (_queue_full, "the request was not sent: too many were waiting"),
 }
 
 
@@ -262,7 +263,7 @@ def test_an_answer_within_the_timeout_to_a_request_given_up() -> None:
     assert diagnosis.late_answers == 1
     assert (diagnosis.last_late_by_s, diagnosis.most_late_by_s) == (None, None)
     assert diagnosis.last_miss is not None
-    assert diagnosis.last_miss.sentence == "it answered after 1500 ms, when its master had given up already"
+    assert diagnosis.last_miss.sentence == "it answered after 1500 ms, but its master did not wait that long"
 
 
 def test_response_times() -> None:

@@ -13,7 +13,9 @@ from tests.support import frames as f
 from tests.support.frames import RTU
 
 
-def exchange(session: object, sequence: int | None = 5, *, sent_s: float = 1.0, started_s: float = 1.0) -> Exchange:
+def exchange(
+    session: object, sequence: int | None = 5, *, sent_s: float = 1.0, started_s: float = 1.0
+) -> Exchange:
     request = f.link_status_request() if sequence is None else f.request(sequence)
     return Exchange(
         session=session,
@@ -136,12 +138,36 @@ class TestOwed:
         assert late(station, f.response(5), 905.0) is None
 
 
+class TestOwesAnother:
+    def owes(self, session: object, frame: Frame, *, asked_by: object = "two", now: float = 4.0) -> bool:
+        station = Station()
+        station.owes(exchange(session), until_s=5.0)
+        reading = station.from_outstation.read_outstation(frame)
+        return station.owes_another(exchange(asked_by, 4), frame, reading, now)
+
+    def test_while_it_is_owed(self) -> None:
+        assert self.owes("one", f.response(5))
+        assert not self.owes("one", f.response(5), now=5.0)
+
+    def test_to_somebody_else_with_the_same_sequence(self) -> None:
+        assert not self.owes("two", f.response(5))
+        assert not self.owes("one", f.response(6))
+        assert not self.owes("one", f.response(5, to=2))
+        assert not self.owes("one", f.link_status())
+
+    def test_nobody_is_asking(self) -> None:
+        assert not self.owes("one", f.response(5), asked_by=None)
+
+
 class TestBeginsAnew:
     def test_session(self) -> None:
         station = Station(session="one", masters={1}, selected_until_s=9.0, unconfirmed=("one", 3))
         station.owes(exchange("one"), until_s=5.0)
         station.assembly.take(
-            f.request(transport=f.FIR), Reader().read_master(f.request(transport=f.FIR)), now=0.0, expires_s=9.0
+            f.request(transport=f.FIR),
+            Reader().read_master(f.request(transport=f.FIR)),
+            now=0.0,
+            expires_s=9.0,
         )
         station.begin_session("two")
         assert (station.session, station.masters, station.unconfirmed) == ("two", None, None)

@@ -12,6 +12,30 @@ from tests.vectors import LINK_FRAMES
 
 S = Stimulus
 
+FROM_MASTERS = [
+    f.link_status_request(),
+    f.from_master(LinkFunction.ACK),
+    f.request(3),
+    f.request(3, f.DIRECT_OPERATE_NR),
+    f.confirm(3),
+    f.confirm(3, uns=True),
+    f.request(3, transport=f.FIR),
+    f.request(transport=f.MIDDLE),
+    f.request(transport=f.FIN),
+    f.request(3, f.DIRECT_OPERATE_NR, transport=f.FIR),
+    f.request(transport=f.FIN),
+]
+FROM_OUTSTATIONS = [
+    f.link_status(),
+    f.from_rtu(LinkFunction.RESET_LINK_STATES),
+    f.unsolicited(3),
+    f.response(3, transport=f.FIR),
+    f.response(3),
+    f.response(3, application=f.A_FIR_FIN | f.A_CON),
+    f.response(3, application=f.A_FIR),
+    f.response(3, application=f.A_FIR | f.A_CON),
+]
+
 
 @pytest.mark.parametrize(
     ("frame", "stimulus"),
@@ -101,3 +125,51 @@ def test_no_frame_makes_it_raise() -> None:
             frame = Frame.build(Control.of(octet), rng.randrange(0x10000), 1, rng.randbytes(size))
             reader.read_master(frame)
             reader.read_outstation(frame)
+
+
+def test_a_later_segment_without_its_first_one_is_nobodys() -> None:
+    """After an unsolicited response, what begins in its middle is not that response's end."""
+    reader = Reader()
+    reader.read_outstation(f.unsolicited(3))
+    assert reader.read_outstation(f.response(transport=f.FIN)) == Reading(S.PART)
+    assert Reader().read_outstation(f.response(transport=f.MIDDLE)) == Reading(S.PART)
+
+
+def test_the_function_of_a_masters_fragment() -> None:
+    reader = Reader()
+    assert reader.read_master(f.request(1, f.SELECT, transport=f.FIR)).function == f.SELECT
+    assert reader.read_master(f.request(transport=f.FIN)).function == f.SELECT
+    assert reader.read_master(f.link_status_request()).function is None
+    assert reader.read_master(f.request(1, 200)).function == 200
+    assert reader.read_master(f.request(1, f.WRITE, to=0xFFFF)).function == f.WRITE
+
+
+def test_broadcasts_are_never_answered() -> None:
+    for destination in (0xFFFD, 0xFFFE, 0xFFFF):
+        for frame in (
+            f.request(3, to=destination),
+            f.request(3, to=destination, confirmed=True),
+            f.confirm(3, to=destination),
+            f.confirm(3, uns=True, to=destination),
+        ):
+            reading = Reader().read_master(frame)
+            assert (reading.stimulus, reading.sequence, reading.asks_link_answer) == (
+                S.UNANSWERED,
+                None,
+                False,
+            )
+        reader = Reader()
+        assert reader.read_master(f.request(3, to=destination, transport=f.FIR)).stimulus is S.REQUEST
+        last = reader.read_master(f.request(to=destination, transport=f.FIN))
+        assert last.stimulus is S.LAST_SEGMENT_UNANSWERED
+
+
+def test_the_self_address_is_no_broadcast() -> None:
+    assert Reader().read_master(f.request(3, to=0xFFFC)).stimulus is S.WHOLE_REQUEST
+
+
+def test_every_stimulus_can_be_read() -> None:
+    reader = Reader()
+    seen = {reader.read_master(frame).stimulus for frame in FROM_MASTERS}
+    seen |= {reader.read_outstation(frame).stimulus for frame in FROM_OUTSTATIONS}
+    assert seen == set(Stimulus)

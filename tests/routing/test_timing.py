@@ -1,13 +1,26 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
 import pytest
 
 from bridge.link.frame import octets_of_frame
 from bridge.routing.timing import (
+    LONGEST_FRAGMENT_OCTETS,
     LONGEST_FRAME,
+    bits_s,
+    default_babble_s,
+    default_broadcast_dead_time_s,
+    default_control_ttl_s,
+    default_exchange_limit_s,
     default_frame_timeout_s,
+    default_request_ttl_s,
     default_response_timeout_s,
+    default_turnaround_s,
     frame_time_s,
     octet_time_s,
 )
+from tests.routing.turn_bench import TIMING
 
 
 @pytest.mark.parametrize(
@@ -51,3 +64,48 @@ def test_no_octets_take_no_time() -> None:
 
 def test_longest_frame_is_that_of_the_largest_len_octet() -> None:
     assert octets_of_frame(255) == LONGEST_FRAME == 292
+
+
+def test_longest_frame_of_a_line() -> None:
+    assert replace(TIMING, octet_s=0.5).longest_frame_s == 146
+
+
+def test_longest_fragment() -> None:
+    # 2048 octets in segments of 249 after a transport octet each.
+    assert LONGEST_FRAGMENT_OCTETS == -(-2048 // 249) * LONGEST_FRAME
+
+
+def test_delays_in_bit_times() -> None:
+    assert bits_s(96, 9600) == pytest.approx(0.01)
+
+
+@pytest.mark.parametrize(("response_timeout_s", "request_ttl_s"), [(2.0, 10.0), (5.0, 10.0), (11.7, 23.4)])
+def test_default_request_ttl(response_timeout_s: float, request_ttl_s: float) -> None:
+    assert default_request_ttl_s(response_timeout_s) == pytest.approx(request_ttl_s)
+
+
+@pytest.mark.parametrize(
+    ("response_timeout_s", "request_ttl_s", "control_ttl_s"),
+    [(2.0, 10.0, 5.0), (4.0, 10.0, 6.0), (2.0, 3.0, 3.0), (10.0, 12.0, 12.0)],
+)
+def test_default_control_ttl(response_timeout_s: float, request_ttl_s: float, control_ttl_s: float) -> None:
+    assert default_control_ttl_s(response_timeout_s, request_ttl_s) == pytest.approx(control_ttl_s)
+
+
+@pytest.mark.parametrize(("baud", "limit_s"), [(300, 1401.6), (9600, 60.0), (115200, 60.0)])
+def test_default_exchange_limit(baud: int, limit_s: float) -> None:
+    assert default_exchange_limit_s(baud, parity_bits=0, stop_bits=1) == pytest.approx(limit_s)
+
+
+@pytest.mark.parametrize(("baud", "babble_s"), [(1200, 24.9), (9600, 5.7375), (115200, 3.228125)])
+def test_default_babble(baud: int, babble_s: float) -> None:
+    assert default_babble_s(baud, parity_bits=0, stop_bits=1) == pytest.approx(babble_s)
+
+
+@pytest.mark.parametrize(("baud", "turnaround_s"), [(300, 0.066), (1200, 0.016), (9600, 0.002), (38400, 0.0)])
+def test_default_turnaround(baud: int, turnaround_s: float) -> None:
+    assert default_turnaround_s(baud, parity_bits=0, stop_bits=1) == pytest.approx(turnaround_s)
+
+
+def test_default_dead_time() -> None:
+    assert default_broadcast_dead_time_s() == 0.3

@@ -66,13 +66,14 @@ class TestQueue:
         bench.rtu(f.response(1, application=f.A_FIR_FIN | f.A_CON))
         assert bench.at(1.0).master(f.request(2)) == ["answered 12", "send 12"]
 
-    def test_asking_anew_drops_the_confirm_that_waits_for_silence(self, bench: Bench) -> None:
+    def test_asking_anew_waits_for_the_confirm_that_waits_for_silence(self, bench: Bench) -> None:
         bench.master(f.request(1))
         bench.rtu(f.response(1, application=f.A_FIR_FIN | f.A_CON))
         bench.at(1.0).noise(half_heard_until_s=1.1)
         assert bench.master(f.confirm(1)) == []
-        assert bench.master(f.request(2)) == ["drop 12 superseded", "answered 12"]
-        assert bench.at(1.1).deadline() == ["send 12"]
+        assert bench.master(f.request(2)) == []
+        assert bench.at(1.1).deadline() == ["send 12", "answered 12"]
+        assert bench.at(2.0).deadline() == ["send 12"]
 
     def test_asking_another_outstation_supersedes_nothing(self, bench: Bench) -> None:
         bench.master(f.request(1))

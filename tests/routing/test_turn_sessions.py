@@ -136,6 +136,20 @@ class TestQuarantine:
         assert bench.at(3.9).deadline() == []
         assert bench.at(3.95).rtu(f.response(1)) == ["drop 12 late", "send 12"]
 
+    def test_the_next_fragment_owed_to_the_session_before(self, bench: Bench) -> None:
+        """The new session's own fragments count up to what the old one is still owed."""
+        bench.master(f.request(1))
+        bench.rtu(f.response(1, application=f.A_FIR | f.A_CON))
+        bench.master(f.confirm(1))
+        bench.hang_up()
+        assert bench.at(2.1).deadline() == ["timed_out 12"]
+        bench.turn.attach(TWO, RTU)
+        bench.master(f.request(1), session=TWO)
+        bench.at(2.2).rtu(f.response(1, application=f.A_FIR | f.A_CON))
+        bench.master(f.confirm(1), session=TWO)
+        assert bench.at(2.3).rtu(f.response(2, application=f.A_FIN)) == ["drop 12 late"]
+        assert bench.at(2.4).rtu(f.response(2, application=f.A_FIN)) == ["deliver 12 to two", "answered 12"]
+
     def test_an_answer_to_the_repeated_request_is_still_owed(self, bench: Bench) -> None:
         """One request was sent twice: the second answer is as dangerous as the first."""
         bench.master(f.request(1))

@@ -1,5 +1,6 @@
 import random
 import re
+import tomllib
 from dataclasses import FrozenInstanceError, asdict, replace
 from pathlib import Path
 
@@ -10,16 +11,20 @@ from bridge.endpoints.endpoint import Endpoint
 from bridge.errors import ConfigurationError
 from bridge.link.framer import LinkErrorMode
 from bridge.service.config import (
+    ButtonConfig,
     Configuration,
+    InputConfig,
     LedConfig,
     LineConfig,
     OutstationConfig,
+    RelayConfig,
     ServerConfig,
     ServiceConfig,
     load,
     parse,
 )
 from bridge.service.keys import BAUD_RATES, LINE_KEYS
+from bridge.service.panel_keys import BUTTON_KEYS, INPUT_KEYS, LED_KEYS, RELAY_KEYS
 from bridge.service.physics import SYSTEM_LED
 from hw.board import DEFAULT_BOARD
 
@@ -243,6 +248,44 @@ def test_the_readme_shows_every_key_with_its_default() -> None:
         label: pytest.approx(value, abs=0.00051) if label in ROUNDED else value
         for label, value in default.items()
     }
+
+
+def test_the_readme_shows_every_key_of_the_panel_with_its_default() -> None:
+    readme = (Path(__file__).parent.parent.parent / "README.md").read_text(encoding="utf-8")
+    block = re.search(r"\n## Configuration\n.*?\n```toml\n(.*?)```", readme, re.DOTALL)
+    assert block is not None
+    tables = tomllib.loads(block[1])
+    shown = parse(block[1], "README.md")
+    assert {key for led in tables["led"].values() for key in led} == set(LED_KEYS)
+    for keys, (table,) in (
+        (BUTTON_KEYS, [tables["button"]]),
+        (INPUT_KEYS, tables["input"].values()),
+        (RELAY_KEYS, tables["relay"].values()),
+    ):
+        assert set(table) == set(keys)
+    plain = parse(MINIMAL + "[button]\npin = 19\n[input.door]\npin = 24\n[relay.horn]\npin = 27\n", "f.toml")
+    assert (shown.button, shown.inputs, shown.relays) == (plain.button, plain.inputs, plain.relays)
+
+
+def test_a_panel_with_everything() -> None:
+    panel = load(FILES / "good" / "panel.toml")
+    assert panel.leds == {
+        "feeder": LedConfig("feeder", None, True, red=5, green=6),
+        "act": LedConfig("act", None, False, kernel="ACT"),
+    }
+    assert panel.button == ButtonConfig(pin=20, active_low=True, pull="up")
+    assert panel.inputs == {
+        "door": InputConfig("door", pin=21, active_low=False, pull="down", debounce_s=0.02),
+        "gas": InputConfig("gas", pin=16, active_low=True, pull="up", debounce_s=0.0),
+    }
+    assert panel.relays == {"horn": RelayConfig("horn", pin=19, active_low=True)}
+
+
+def test_a_pin_that_very_many_want_is_one_short_problem() -> None:
+    relays = "".join(f"[relay.r{number}]\npin = 5\n" for number in range(500))
+    (problem,) = _problems(MINIMAL + relays)
+    assert problem.startswith("f.toml: relay.r1.pin: pin 5 is that of relay 'r0', relay 'r1', ")
+    assert problem.endswith(", relay 'r11', … (500 in all); give each its own")
 
 
 def test_default_timeouts_follow_baud_rate_and_parity() -> None:

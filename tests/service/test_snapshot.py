@@ -60,7 +60,19 @@ enabled = false
 """
 
 TOP_KEYS = {"version", "uptime_s", "configuration", "servers", "lines", "outstations"}
-SERVER_KEYS = {"name", "listen", "link_error_mode", "sessions", "session_ends", "drops", "listener_errors"}
+SERVER_KEYS = {
+    "name",
+    "listen",
+    "link_error_mode",
+    "sessions",
+    "session_ends",
+    "frames_received",
+    "octets_received",
+    "octets_discarded",
+    "discards",
+    "drops",
+    "listener_errors",
+}
 SESSION_KEYS = {
     "peer",
     "frames_received",

@@ -12,6 +12,7 @@ Rules:
 
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter
 from collections.abc import Iterable
@@ -98,7 +99,9 @@ class Judge:
         self.seen: Counter[str] = Counter()
         """What was judged and found right, by kind."""
         self._requests: dict[int, Request] = {}
-        self._unsolicited: dict[int, tuple[int, int]] = {}
+        self._unsolicited: dict[int, tuple[int, int, float]] = {}
+        self._spoke_s: dict[tuple[Speaker, int], float] = {}
+        """When an RTU first heard a connection: from then on the bridge knows that master's address."""
         self._last = 0
         self._pauses: list[tuple[float, float]] = []
 
@@ -112,6 +115,12 @@ class Judge:
         if self._last % _PRUNE_EVERY == 0:
             horizon_s = time.monotonic() - _REMEMBERED_S
             self._requests = {n: r for n, r in self._requests.items() if r.sent_s > horizon_s}
+            self._unsolicited = {n: said for n, said in self._unsolicited.items() if said[2] > horizon_s}
+            self._spoke_s = {
+                (speaker, rtu): at_s
+                for (speaker, rtu), at_s in self._spoke_s.items()
+                if speaker.ended_s is None or speaker.ended_s > horizon_s
+            }
         return self._last
 
     def paused(self, begun_s: float, ended_s: float) -> None:
@@ -134,7 +143,7 @@ class Judge:
 
     def said_unsolicited(self, number: int, rtu: int, master: int) -> None:
         """Take note of an unsolicited response."""
-        self._unsolicited[number] = rtu, master
+        self._unsolicited[number] = rtu, master, time.monotonic()
 
     # What RTUs hear
 
@@ -176,6 +185,7 @@ class Judge:
             self.accuse("stale", f"{where}: {now - ended_s:.1f} s after its session ended")
         if request.heard_s is None:
             request.heard_s = now
+            self._spoke_s.setdefault((connection, rtu), now)
         self.seen["request frames heard"] += 1
         return request
 
@@ -190,7 +200,7 @@ class Judge:
             self.accuse("misrouted", f"{where}: from a master")
         elif source not in connection.outstations:
             self.accuse("misrouted", f"{where}: from an outstation that is not its own")
-        elif to != connection.link_address:
+        elif to != connection.link_address and not self._is_excused(connection, tag):
             self.accuse("misrouted", f"{where}: for another master")
         elif tag is None:
             self.seen["link answers delivered"] += 1
@@ -199,19 +209,27 @@ class Judge:
         elif tag.kind is TagKind.UNSOLICITED:
             return self._delivered_unsolicited(tag, where)
         elif tag.kind is TagKind.ANSWER:
-            return self._delivered_answer(connection, tag, where)
+            return self._delivered_answer(connection, tag, frame, where)
         else:
             self.accuse("misrouted", f"{where}: a request")
         return None
 
+    def _is_excused(self, connection: Speaker, tag: Tag | None) -> bool:
+        """Tell whether the bridge could not know yet that this is not the master's link address."""
+        if tag is None or tag.kind is not TagKind.UNSOLICITED:
+            return False
+        _, _, said_s = self._unsolicited.get(tag.number, (0, 0, math.inf))
+        return self._spoke_s.get((connection, tag.rtu), math.inf) > said_s
+
     def _delivered_unsolicited(self, tag: Tag, where: str) -> Tag | None:
-        if self._unsolicited.pop(tag.number, None) != (tag.rtu, tag.master):
+        rtu, master, _ = self._unsolicited.pop(tag.number, (0, 0, 0.0))
+        if (rtu, master) != (tag.rtu, tag.master):
             self.accuse("stale", f"{where}: unsolicited {tag.number} never said, or a second time")
             return None
         self.seen["unsolicited responses delivered"] += 1
         return tag
 
-    def _delivered_answer(self, connection: Speaker, tag: Tag, where: str) -> Tag | None:
+    def _delivered_answer(self, connection: Speaker, tag: Tag, frame: bytes, where: str) -> Tag | None:
         request = self._requests.get(tag.number)
         where = f"{where}, answer {tag.number}/{tag.index}"
         if request is None:
@@ -219,11 +237,14 @@ class Judge:
         elif request.connection.owner != connection.owner:
             self.accuse("misrouted", f"{where}: to {request.connection.name}")
         elif request.connection is not connection:
-            self.accuse("stale", f"{where}: to an earlier connection, {request.connection.name}")
+            earlier = f"{request.connection.name}, {self._times(request, tag.index)}"
+            self.accuse("stale", f"{where}: to an earlier connection, {earlier}")
         elif request.to not in (tag.rtu, SELF_ADDRESS) or not request.is_answered_to:
             self.accuse("misrouted", f"{where}: asked was {request.to}")
         elif request.is_closed:
             self.accuse("stale", f"{where}: a newer request was answered before")
+        elif not self._is_sequence_right(request, tag.index, frame):
+            self.accuse("stale", f"{where}: with another sequence number than {request.sequence}")
         elif tag.index in request.got:
             self.accuse("stale", f"{where}: for the second time")
         elif self._came_too_late(request, tag.index):
@@ -240,12 +261,30 @@ class Judge:
             return False
         return any(other.heard_s is not None and other.heard_s < said_s for other in newer)
 
+    @staticmethod
+    def _times(request: Request, index: int) -> str:
+        now = time.monotonic()
+        heard_s = "never" if request.heard_s is None else f"{now - request.heard_s:.3f} s ago"
+        said_s = request.said_s.get(index)
+        said = "never" if said_s is None else f"{now - said_s:.3f} s ago"
+        return f"asked {now - request.sent_s:.3f} s ago, heard {heard_s}, said {said}"
+
+    def _is_sequence_right(self, request: Request, index: int, frame: bytes) -> bool:
+        user_data = link_frames.user_data(frame)
+        if not user_data[0] & 0x40:
+            return True
+        # A first segment with an index is that of the second fragment.
+        expected = (request.sequence + (index > 0)) % 16
+        found = user_data[1] & 0x0F
+        return found == expected or any(other.sequence == found for other in self._newer(request))
+
     def _newer(self, request: Request) -> Iterable[Request]:
         for number in range(request.number + 1, self._last + 1):
             other = self._requests.get(number)
-            if other is not None and other.is_answered_to and other.connection is request.connection:
-                if other.to == request.to:
-                    yield other
+            if other is None or not other.is_answered_to:
+                continue
+            if other.connection is request.connection and other.to == request.to:
+                yield other
 
     def _got(self, request: Request, index: int) -> None:
         request.got.add(index)

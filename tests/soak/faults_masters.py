@@ -19,7 +19,7 @@ from tests.support import frames as f
 from tests.support import link_frames
 
 HOST = "127.0.0.1"
-_POLL_PATIENCE_S = 0.8
+_POLL_PATIENCE_S = 0.4
 _PAUSE_S = 0.015
 _RETRY_S = 0.03
 _CONNECT_S = 5.0
@@ -42,6 +42,7 @@ class Connection(asyncio.Protocol):
         self._buffer = bytearray()
         self._answers: dict[int, asyncio.Event] = {}
         self._transport: asyncio.Transport | None = None
+        self._is_half_closed = False
 
     @property
     def is_open(self) -> bool:
@@ -61,8 +62,13 @@ class Connection(asyncio.Protocol):
 
     def send(self, octets: bytes) -> None:
         """Send octets as they are, if anybody is there."""
-        if self.is_open:
+        if self.is_open and not self._is_half_closed:
             self.transport.write(octets)
+
+    def half_close(self) -> None:
+        """Say with FIN that nothing more will be asked, and go on reading."""
+        self._is_half_closed = True
+        self.transport.write_eof()
 
     def reset(self) -> None:
         """Be gone with RST."""
@@ -199,7 +205,9 @@ class SoakMaster:
             sock.setblocking(False)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             sock.bind((self.ip, 0))
-            await asyncio.wait_for(loop.sock_connect(sock, (HOST, self.port)), _CONNECT_S)
+            # Not wait_for: in Python 3.11 that can lose a cancellation.
+            async with asyncio.timeout(_CONNECT_S):
+                await loop.sock_connect(sock, (HOST, self.port))
             _, connection = await loop.create_connection(lambda: Connection(self, self._judge), sock=sock)
         except BaseException:
             sock.close()
@@ -269,6 +277,7 @@ class SoakMaster:
         number_of_polls = self._sequences[to]
         if number_of_polls == 5:
             connection.send(f.link_status_request(to, self.link_address).octets)
+            await asyncio.sleep(_PAUSE_S)
         request = self.ask(connection, to, segments=2 if number_of_polls == 9 else 1)
         if await connection.answered(request, _POLL_PATIENCE_S):
             self.fresh_s[to] = max(self.fresh_s.get(to, 0.0), request.sent_s)

@@ -17,6 +17,7 @@ from tests.support import netns
 
 _SO_ATTACH_FILTER = 26
 _BPF_RETURN = 0x06
+_LOOK_PAUSE_S = 0.05
 _BATCH = 20
 _BATCH_PAUSE_S = 0.05
 
@@ -39,7 +40,9 @@ async def _gone(site: Site, connection: Connection, kind: str, limit_s: float) -
         return connection.name not in await site.peers()
 
     within_s = GENEROUS * limit_s + BUSY_S
-    if await site.until(is_gone, f"{kind} session {connection.name} is gone", within_s=within_s):
+    if await site.until(
+        is_gone, f"{kind} session {connection.name} is gone", within_s=within_s, pause_s=_LOOK_PAUSE_S
+    ):
         site.gone_s[kind].append(time.monotonic() - begun_s - site.judge.paused_since_s(begun_s))
 
 
@@ -89,7 +92,7 @@ async def half_open_peer(scene: Scene) -> None:
 @KINDS.add()
 async def session_that_does_not_read(scene: Scene) -> None:
     """Its RTU talks and talks; it is dropped after the stall time, and all others are served meanwhile."""
-    site, pause_s = scene.site, scene.random.choice((0.0, _BATCH_PAUSE_S, 2 * _BATCH_PAUSE_S))
+    site, pause_s = scene.site, scene.random.uniform(_BATCH_PAUSE_S, 2 * _BATCH_PAUSE_S)
     victim = await _free_victim(site)
     victim.is_away = True
     try:
@@ -99,7 +102,9 @@ async def session_that_does_not_read(scene: Scene) -> None:
             connection.transport.pause_reading()
             talking = asyncio.get_running_loop().create_task(_talk(victim, pause_s))
             try:
-                await asyncio.gather(_gone(site, connection, "send_stalled", SEND_STALL_S + BUSY_S), site.fresh())
+                await asyncio.gather(
+                    _gone(site, connection, "send_stalled", SEND_STALL_S + BUSY_S), site.fresh()
+                )
             finally:
                 talking.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
@@ -117,7 +122,8 @@ async def _talk(victim: SoakMaster, pause_s: float) -> None:
 
 async def _wait_for_end(connection: Connection) -> None:
     with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(connection.ended.wait(), BUSY_S)
+        async with asyncio.timeout(BUSY_S):
+            await connection.ended.wait()
 
 
 @KINDS.add(every=4, is_combinable=False)
@@ -134,7 +140,11 @@ async def network_down(scene: Scene) -> None:
         netns.set_loopback(is_up=False)
         try:
             await asyncio.gather(
-                *(_gone(site, each, "half_open", HALF_OPEN_TIMEOUT_S) for each in connections if each.name in known)
+                *(
+                    _gone(site, each, "half_open", HALF_OPEN_TIMEOUT_S)
+                    for each in connections
+                    if each.name in known
+                )
             )
         finally:
             netns.set_loopback(is_up=True)
@@ -151,21 +161,16 @@ async def stopped_program(scene: Scene) -> None:
 @KINDS.add()
 async def status_clients_that_hang(scene: Scene) -> None:
     """They connect and read nothing, or say nonsense, or are gone at once."""
-    writers = []
-    for _ in range(scene.random.randrange(3, 15)):
-        _, writer = await asyncio.open_unix_connection(scene.site.status_path)
-        writers.append(writer)
-        with contextlib.suppress(OSError):
-            match scene.random.randrange(3):
-                case 0:
-                    writer.write(scene.random.randbytes(300))
-                case 1:
-                    writer.transport.abort()
-                case _:
-                    writer.write(b"GET / HTTP/1.1\r\n\r\n")
-    await asyncio.sleep(scene.random.uniform(0, 0.3))
-    for writer in writers:
-        writer.transport.abort()
+    with contextlib.ExitStack() as stack:
+        for _ in range(scene.random.randrange(3, 15)):
+            client = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
+            client.setblocking(False)
+            with contextlib.suppress(OSError):
+                client.connect(scene.site.status_path)
+                client.send(scene.random.choice((scene.random.randbytes(300), b"GET / HTTP/1.1\r\n\r\n")))
+            if scene.random.random() < 0.3:
+                client.close()
+        await asyncio.sleep(scene.random.uniform(0, 0.3))
 
 
 @KINDS.add(is_combinable=False)

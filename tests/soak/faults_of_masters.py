@@ -65,13 +65,18 @@ async def take_over_mid_answer(scene: Scene) -> None:
 
 @KINDS.add()
 async def late_answer_to_the_session_before_with_the_same_sequence(scene: Scene) -> None:
-    """The newer session asks with the sequence number of the older one's open request."""
-    delay_s = scene.random.uniform(0.05, 1.8 * RESPONSE_TIMEOUT_S)
+    """The newer session asks with the sequence number of the older one's open request.
+
+    The bridge waits twice the response timeout for what the older one is owed. Later answers nobody can tell.
+    """
+    delay_s = scene.random.uniform(0.05, 1.6 * RESPONSE_TIMEOUT_S)
 
     async def late(rtu: SoakRtu, asked: Asked) -> None:
         await _late(rtu, asked, delay_s)
 
     async with scene.master.paused() as older:
+        # The RTU answers in order: what it was asked before would make it later still.
+        await asyncio.sleep(_A_MOMENT_S)
         async with scene.rtu.behaving(late):
             request = scene.master.ask(older, scene.rtu.address)
             await asyncio.sleep(scene.random.uniform(0, delay_s))
@@ -107,7 +112,7 @@ async def half_close(scene: Scene) -> None:
     """FIN from the master, who would still read: a session that asks nothing any more is of no use."""
     async with scene.master.paused() as connection:
         scene.master.ask(connection, scene.rtu.address)
-        connection.transport.write_eof()
+        connection.half_close()
         await _must_end(scene, connection, "its master said that it will ask nothing more")
 
 
@@ -139,7 +144,9 @@ async def truncated_frames(scene: Scene) -> None:
     """Frames without their end, each followed by a whole request, which must be answered."""
     async with scene.master.paused() as connection:
         for _ in range(scene.random.randrange(1, 4)):
-            cut = scene.master.request(connection, scene.rtu.address, filling=90, is_forwarded=False).frames[0]
+            cut = scene.master.request(connection, scene.rtu.address, filling=90, is_forwarded=False).frames[
+                0
+            ]
             connection.send(cut[: scene.random.randrange(10, len(cut))])
             await asyncio.sleep(scene.random.choice((0, 0.005)))
         request = scene.master.ask(connection, scene.rtu.address)
@@ -178,7 +185,9 @@ async def _answered_or_ended(scene: Scene, connection: Connection, numbers: list
         return
     await asyncio.sleep(_A_MOMENT_S)
     if not connection.is_open:
-        scene.site.judge.accuse("not in time", f"{connection.name} was ended for octets to be discarded: {numbers}")
+        scene.site.judge.accuse(
+            "not in time", f"{connection.name} was ended for octets to be discarded: {numbers}"
+        )
 
 
 @KINDS.add()
@@ -191,7 +200,9 @@ async def octet_by_octet(scene: Scene) -> None:
             await asyncio.sleep(0)
         await connection.answered(request, BUSY_S)
         if connection.is_open and not request.is_answered and not scene.line.is_disturbed:
-            scene.site.judge.accuse("no recovery", f"a request octet by octet got no answer: {request.number}")
+            scene.site.judge.accuse(
+                "no recovery", f"a request octet by octet got no answer: {request.number}"
+            )
 
 
 @KINDS.add()
@@ -249,9 +260,7 @@ async def reserved_addresses(scene: Scene) -> None:
         for reserved in (*range(0xFFF0, 0xFFFC, 3), 0xFFFB):
             connection.send(scene.master.request(connection, reserved, is_forwarded=False).frames[0])
         for source in (0xFFF0, 0xFFFC, 0xFFFF):
-            request = scene.master.request(
-                connection, scene.rtu.address, source=source, is_forwarded=False
-            )
+            request = scene.master.request(connection, scene.rtu.address, source=source, is_forwarded=False)
             connection.send(request.frames[0])
         connection.send(f.response(1, source=scene.rtu.address, to=scene.master.link_address).octets)
         await connection.answered(scene.master.ask(connection, scene.rtu.address), _SURE_S)

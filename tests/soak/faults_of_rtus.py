@@ -104,7 +104,9 @@ async def answers_with_another_sequence(scene: Scene) -> None:
     """An answer to a sequence number that nobody asked with."""
 
     async def lying(rtu: SoakRtu, asked: Asked) -> None:
-        await rtu.say(rtu.answer_octets(asked, sequence=(asked.sequence + scene.random.randrange(1, 16)) % 16))
+        await rtu.say(
+            rtu.answer_octets(asked, sequence=(asked.sequence + scene.random.randrange(1, 16)) % 16)
+        )
 
     async with scene.rtu.behaving(lying):
         await asyncio.sleep(_FEW_S)

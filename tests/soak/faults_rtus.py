@@ -1,4 +1,4 @@
-"""The RTUs of the soak run: raw devices on a bench line, which answer as their `manner` of the moment says."""
+"""The RTUs of the soak run: raw devices on bench lines, which answer as their `manner` of the moment says."""
 
 from __future__ import annotations
 
@@ -70,6 +70,7 @@ class SoakRtu:
         self._manner: Manner = normal
         self._buffer = bytearray()
         self._heard_s = 0.0
+        self._collided = 0
         self._whole: dict[int, int] = {}
         self._asked: asyncio.Queue[Asked] = asyncio.Queue()
         self._worker: asyncio.Task[None] | None = None
@@ -85,7 +86,9 @@ class SoakRtu:
         self._start_worker()
 
     async def close(self) -> None:
-        """Stop."""
+        """Stop. Nothing happens if it was never opened."""
+        if self._port < 0:
+            return
         asyncio.get_running_loop().remove_reader(self._port)
         await self._stop_worker()
         os.close(self._port)
@@ -178,18 +181,26 @@ class SoakRtu:
         self._heard_s = now
         self._buffer += octets
         while self._buffer:
+            before = bytes(self._buffer)
             try:
                 frame = link_frames.take_frame(self._buffer)
             except AssertionError as error:
-                if not self.is_dirty:
+                if not self.is_dirty and not self._has_collided():
                     self._judge.accuse("torn", f"RTU {self.address} on {self.line.name}: {error}")
-                del self._buffer[0]
+                self._buffer[:] = before[1:]
                 continue
             if frame is None:
                 break
             self._take(frame)
-        if not self._buffer and not self.line.is_disturbed:
-            self.is_dirty = False
+            self._collided = self.line.wire.counters.octets_collided
+            if not self._buffer and not self.line.is_disturbed:
+                # What comes after a whole frame comes from a clean wire.
+                self.is_dirty = False
+
+    def _has_collided(self) -> bool:
+        """Tell whether RTUs of the line spoke at once: who speaks into another hears garbage himself."""
+        self.is_dirty = self.line.wire.counters.octets_collided != self._collided
+        return self.is_dirty
 
     def _take(self, frame: bytes) -> None:
         request = self._judge.heard(self.line.name, self.address, frame)

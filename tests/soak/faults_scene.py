@@ -38,7 +38,7 @@ class Kind:
     name: str
     act: Act
     every: int = 1
-    """It is in every so many-th round."""
+    """It is in the last of so many rounds."""
     is_combinable: bool = True
     """Whether it may happen beside others: it concerns one master and one line."""
 
@@ -61,7 +61,7 @@ class Kinds:
 
     def of_round(self, number: int) -> list[Kind]:
         """Return the kinds that are in a round, the first of which is 0."""
-        return [kind for kind in self.known.values() if number % kind.every == 0]
+        return [kind for kind in self.known.values() if (number + 1) % kind.every == 0]
 
 
 KINDS = Kinds()

@@ -113,7 +113,12 @@ class Site:
         return counters_of(await self.status())
 
     async def until(
-        self, condition: Callable[[], Awaitable[bool]], what: str, *, within_s: float = RECOVERY_S
+        self,
+        condition: Callable[[], Awaitable[bool]],
+        what: str,
+        *,
+        within_s: float = RECOVERY_S,
+        pause_s: float = _PAUSE_S,
     ) -> bool:
         """Wait until it is so; if it is not in time accuse the bridge of it, and say False."""
         begun_s = time.monotonic()
@@ -122,7 +127,7 @@ class Site:
             if passed_s > within_s:
                 self.judge.accuse("not in time", f"not within {within_s:g} s: {what}")
                 return False
-            await asyncio.sleep(_PAUSE_S)
+            await asyncio.sleep(pause_s)
         return True
 
     async def fresh(self, masters: Iterable[SoakMaster] | None = None, since_s: float | None = None) -> float:
@@ -138,14 +143,13 @@ class Site:
                 if not master.is_away and master.fresh_s.get(address, 0.0) < begun_s
             ]
 
-        async def is_all() -> bool:
-            return not missing()
-
         deadline_s = begun_s + RECOVERY_S
         while missing() and time.monotonic() < deadline_s:
             await asyncio.sleep(_PAUSE_S)
         if missing():
-            self.judge.accuse("no recovery", f"no fresh answer within {RECOVERY_S:g} s: {', '.join(missing())}")
+            self.judge.accuse(
+                "no recovery", f"no fresh answer within {RECOVERY_S:g} s: {', '.join(missing())}"
+            )
         return time.monotonic() - begun_s
 
     # The process
@@ -305,7 +309,8 @@ async def running(directory: Path, judge: Judge) -> AsyncIterator[Site]:
 
 async def _begin(site: Site) -> None:
     ports = {
-        server["name"]: int(server["listen"].rpartition(":")[2]) for server in (await site.status())["servers"]
+        server["name"]: int(server["listen"].rpartition(":")[2])
+        for server in (await site.status())["servers"]
     }
     for rtu in site.rtus.values():
         rtu.open()

@@ -1,7 +1,7 @@
 """Numbered frames: every request, answer and unsolicited response says in its octets which one it is.
 
-A tag stands behind the transport octet, and behind the application header where there is one: a kind, a number
-that is used once, the index of the segment, and what fills the segment up. The filling has `05 64` in it.
+A tag stands behind the transport octet, and behind the application header where there is one: a kind, a
+number that is used once, the index of the segment, and what fills the segment up, with `05 64` in it.
 """
 
 from __future__ import annotations

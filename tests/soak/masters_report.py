@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -10,6 +11,7 @@ from tests.soak.masters_scada import DIRECT, INTEGRITY, POLLS, SBO, Action
 from tests.soak.masters_trouble import Intrusions
 from tests.soak.masters_wire import Selects
 
+_LOOK_S = 0.005
 _HEADS = ("master of", "polls", "lost", "integrity", "SBO", "lost", "direct", "lost", "p50", "p95", "longest")
 
 
@@ -30,6 +32,14 @@ class Figures:
     recovery_s: float | None = None
     actions: dict[int, list[Action]] = field(default_factory=dict)
     """By the RTU's link address."""
+    stall_s: float = 0.0
+    """The longest time that this program was kept from running: what a timeout is to be held against."""
+
+    def watch(self, until_s: float) -> None:
+        """Measure stalls until then."""
+        while (now := time.monotonic()) < until_s:
+            time.sleep(_LOOK_S)
+            self.stall_s = max(self.stall_s, time.monotonic() - now - _LOOK_S)
 
 
 @dataclass(slots=True)
@@ -56,7 +66,7 @@ def text_of(report: Report) -> str:
 
 def _lines_of(figures: Figures) -> Iterator[str]:
     intrusions = figures.intrusions
-    yield f"== {figures.phase}, {figures.seconds:g} s"
+    yield f"== {figures.phase}, {figures.seconds:g} s; the longest stall of the machine was {figures.stall_s:.3f} s"
     yield (
         f"   {figures.frames} frames on the wire, busy {figures.busy_share:.0%};"
         f" {figures.collisions} collisions; {figures.selects.operated} SELECTs operated,"

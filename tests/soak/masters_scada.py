@@ -183,6 +183,14 @@ class Master:
         """Whether it got through its start-up."""
         return self._application.starts > 0
 
+    def leave(self) -> None:
+        """Close its connection; what it tries until `come_back` fails at once."""
+        self._stack.Disable()
+
+    def come_back(self) -> None:
+        """Connect again."""
+        self._stack.Enable()
+
     def work(self, phase: str, until_s: float) -> None:
         """Poll and operate until then."""
         now = time.monotonic()

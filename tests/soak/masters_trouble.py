@@ -1,4 +1,4 @@
-"""What goes wrong in a phase: noise, an adapter pulled out, second connections of a master's host."""
+"""What goes wrong in a phase: noise, pulled adapters, late answers, second connections of a host."""
 
 from __future__ import annotations
 
@@ -10,14 +10,16 @@ import time
 from dataclasses import dataclass, field
 
 from tests.soak.masters_rtus import Rtu
+from tests.soak.masters_scada import Master
 from tests.soak.masters_wire import Wire
-from tests.soak.site import HOST, MASTER, Clock, decode
+from tests.soak.site import HOST, MASTER, RESPONSE_TIMEOUT_S, Clock, decode
 from tests.support import link_frames, wire_crc
 
 _BETWEEN, _INSIDE = 0.1, 0.05
 _IN_S, _OUT_S = (1.5, 4.0), (0.2, 1.0)
-_INTRUSION_PAUSE_S = (0.8, 2.5)
-_INTRUSION_S = (0.05, 1.0)
+_PROMPT_S, _SLOW_S = (0.2, 1.0), (1.0, 4.0)
+_INTRUSION_PAUSE_S = (0.4, 1.5)
+_INTRUSION_S = (0.05, 2.0)
 _SHUT_AT_ONCE = struct.pack("ii", 1, 0)
 _READ_TICK = bytes((30, 1, 0, 0, 0))
 """Read g30v1, analog input 0."""
@@ -42,6 +44,19 @@ def pull_now_and_then(wire: Wire, random_: random.Random, until_s: float) -> Non
         wire.line.replug()
 
 
+def delay_now_and_then(wire: Wire, random_: random.Random, until_s: float) -> None:
+    """Let one RTU after the other answer late for a while; in the end all are prompt.
+
+    Some answers come after the bridge has given them up, and none after its quarantine: without such
+    answers nothing could be stale.
+    """
+    while _pause(random_, _PROMPT_S, until_s):
+        rtu = random_.choice(wire.line.rtus)
+        rtu.delay(random_.uniform(0.5, 1.7) * RESPONSE_TIMEOUT_S)
+        _pause(random_, _SLOW_S, until_s)
+        rtu.delay(0.0)
+
+
 def _pause(random_: random.Random, range_s: tuple[float, float], until_s: float) -> bool:
     """Sleep for a while of this range; tell whether there is time left after it."""
     end_s = time.monotonic() + random_.uniform(*range_s)
@@ -58,13 +73,24 @@ class Intrusions:
     answered: int = 0
     problems: list[str] = field(default_factory=list)
 
-    def go_on(self, rtus: list[Rtu], port: int, clock: Clock, random_: random.Random, until_s: float) -> None:
+    def go_on(
+        self, masters: list[Master], port: int, clock: Clock, random_: random.Random, until_s: float
+    ) -> None:
         """Connect now and then from a random master's address, silent or with a request, until then."""
         while _pause(random_, _INTRUSION_PAUSE_S, until_s):
-            rtu = random_.choice(rtus)
-            with socket.create_connection((HOST, port), source_address=(rtu.party.host, 0)) as connection:
+            master = random_.choice(masters)
+            host = master.rtu.party.host
+            with socket.create_connection((HOST, port), source_address=(host, 0)) as connection:
                 self.connections += 1
-                self._intrude(connection, rtu, clock, random_)
+                # A master that stays connects again within milliseconds: too soon for an answer.
+                leaves = random_.random() < 0.5
+                if leaves:
+                    master.leave()
+                try:
+                    self._intrude(connection, master.rtu, clock, random_)
+                finally:
+                    if leaves:
+                        master.come_back()
 
     def _intrude(self, connection: socket.socket, rtu: Rtu, clock: Clock, random_: random.Random) -> None:
         floor = rtu.applied

@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
-from tests.support import peers, wire_crc
+from bridge.routing.steps import Send
+from tests.routing.turn_bench import Bench
+from tests.support import frames, peers, wire_crc
 
 peers.require_module("opendnp3")
 
@@ -52,6 +54,23 @@ def test_unknown_phases_are_refused(text: str, capsys: pytest.CaptureFixture[str
 def test_a_value_says_whose_it_is_and_when(mark: site.Mark) -> None:
     assert site.decode(site.encode(mark)) == mark
     assert site.encode(mark) < 1 << 31
+
+
+# What the soak found
+
+
+def test_a_confirm_that_waits_for_the_turnaround_is_sent_before_the_next_request() -> None:
+    """A master may send both at once; the confirm was dropped as superseded."""
+    bench = Bench(turnaround_s=0.002)
+    assert bench.master(frames.request(0)) == ["send 12"]
+    asking = frames.response(0, application=frames.A_FIR_FIN | frames.A_CON)
+    assert bench.at(0.1).rtu(asking) == ["deliver 12 to one"]
+    assert bench.master(frames.confirm(0)) == []
+    assert bench.master(frames.request(1)) == []
+    assert bench.at(0.11).deadline() == ["send 12", "answered 12"]
+    assert bench.steps[0] == Send(12, frames.confirm(0))
+    assert bench.at(0.2).deadline() == ["send 12"]
+    assert bench.steps == [Send(12, frames.request(1))]
 
 
 # The wire
@@ -144,10 +163,10 @@ def test_two_exchanges_at_once_are_disorder(said: tuple[Said, ...]) -> None:
 def test_what_speaks_between_select_and_operate_is_counted() -> None:
     select, operate = (to_rtu(TEN, SELECT), from_rtu(TEN)), (to_rtu(TEN, OPERATE), from_rtu(TEN))
     other = to_rtu(ELEVEN, READ), from_rtu(ELEVEN)
-    frames = heard(*select, *operate, *select, *other, *operate, *select, *EXCHANGE, *operate).frames
-    assert selects(frames) == (2, 1)
-    assert requests(frames, TEN) == 7
-    assert requests(frames, ELEVEN) == 1
+    said = heard(*select, *operate, *select, *other, *operate, *select, *EXCHANGE, *operate).frames
+    assert selects(said) == (2, 1)
+    assert requests(said, TEN) == 7
+    assert requests(said, ELEVEN) == 1
 
 
 # Actions

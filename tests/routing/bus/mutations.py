@@ -106,10 +106,10 @@ def _controls_live_as_long(patch: Patch) -> None:
 def _any_outstation_answers(patch: Patch) -> None:
     accepts = Exchange.accepts_answer
 
-    def lenient(self: Exchange, frame: Frame, reading: Any, now: float) -> bool:
+    def lenient(self: Exchange, frame: Frame, reading: Any, now: float, **owed: bool) -> bool:
         address, self.address = self.address, frame.source
         try:
-            return accepts(self, frame, reading, now)
+            return accepts(self, frame, reading, now, **owed)
         finally:
             self.address = address
 
@@ -119,8 +119,8 @@ def _any_outstation_answers(patch: Patch) -> None:
 def _any_sequence_answers(patch: Patch) -> None:
     accepts = Exchange.accepts_answer
 
-    def lenient(self: Exchange, frame: Frame, reading: Any, now: float) -> bool:
-        return accepts(self, frame, reading._replace(sequence=self.sequence), now)
+    def lenient(self: Exchange, frame: Frame, reading: Any, now: float, **owed: bool) -> bool:
+        return accepts(self, frame, reading._replace(sequence=self.sequence), now, **owed)
 
     patch.setattr(Exchange, "accepts_answer", lenient)
 
@@ -128,15 +128,16 @@ def _any_sequence_answers(patch: Patch) -> None:
 def _later_segments_always_belong(patch: Patch) -> None:
     accepts = Exchange.accepts_answer
 
-    def lenient(self: Exchange, frame: Frame, reading: Any, now: float) -> bool:
+    def lenient(self: Exchange, frame: Frame, reading: Any, now: float, **owed: bool) -> bool:
         self.is_in_fragment = True
-        return accepts(self, frame, reading, now)
+        return accepts(self, frame, reading, now, **owed)
 
     patch.setattr(Exchange, "accepts_answer", lenient)
 
 
 def _no_quarantine(patch: Patch) -> None:
     patch.setattr(Station, "safe_from_s", lambda self, session, frame, reading: 0.0)
+    patch.setattr(Station, "owes_another", lambda self, exchange, frame, reading, now: False)
 
 
 def _short_quarantine(patch: Patch) -> None:
@@ -149,7 +150,9 @@ def _no_jump_limit(patch: Patch) -> None:
 
 
 def _last_come_first_served(patch: Patch) -> None:
-    patch.setattr(Queue, "_choose", lambda self, able: max(able, key=lambda each: self._last_turn.get(each.session, 0)))
+    patch.setattr(
+        Queue, "_choose", lambda self, able: max(able, key=lambda each: self._last_turn.get(each.session, 0))
+    )
 
 
 def _broadcasts_any_time(patch: Patch) -> None:

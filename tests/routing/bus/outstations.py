@@ -83,7 +83,7 @@ class Rtu:
         rng, traits = self._rng, self._traits
         if ask.kind is Kind.CONFIRM:
             plan = self._plan
-            if plan is not None and plan.answer.sequence == ask.sequence:
+            if plan is not None and ask.origin is not None and plan.answer.sequence == ask.sequence:
                 self._plan = None
                 if plan.fragments_left:
                     self._answer(plan.ask, (plan.sequence + 1) % 16, plan.fragments_left - 1)
@@ -137,7 +137,9 @@ class Rtu:
         rng = self._rng
         if rng.random() < 0.1:
             link = Control.build(LinkFunction.RESET_LINK_STATES, from_master=False)
-            self._start([Frame.build(link, rng.choice(self._masters), self.address).octets], 0.0, float("inf"))
+            self._start(
+                [Frame.build(link, rng.choice(self._masters), self.address).octets], 0.0, float("inf")
+            )
         else:
             answer = self._enrol(self, None, self._unsolicited_sequence, True, True)
             self._unsolicited_sequence = (self._unsolicited_sequence + 1) % 16

@@ -56,7 +56,8 @@ class Ask:
     """An outstation that broke the rules was believed: what it says later proves nothing."""
 
     def __repr__(self) -> str:
-        return f"#{self.number} {self.kind.name} {self.function}/{self.sequence} of {self.session} to {self.address}"
+        what = f"{self.kind.name} {self.function}/{self.sequence}"
+        return f"#{self.number} {what} of {self.session} to {self.address}"
 
 
 @dataclass(slots=True, eq=False, repr=False)

@@ -1,4 +1,4 @@
-"""The rules of the bus, checked at every step. It knows what really happened, and asks `Turn` for nothing else."""
+"""The rules of the bus, checked at every step against what really happened on the wire."""
 
 from __future__ import annotations
 
@@ -95,6 +95,8 @@ class Referee:
         self._overtaken: dict[Session, int] = {}
         self._turns_to_count: list[Session] = []
         self._is_babbling = False
+        self._heard: Answer | None = None
+        """What the frame heard last is a segment of."""
         self._begun: dict[int, Answer] = {}
         """The fragment whose first segment was heard last, by outstation."""
         self._log: deque[tuple[float, str, object]] = deque(maxlen=_LOG_LINES)
@@ -132,6 +134,7 @@ class Referee:
     def hears(self, frame: Frame) -> None:
         """Take note of a whole frame that is heard."""
         number = tag_of(frame)
+        self._heard = None if number is None else self.answers[number]
         if number is None:
             self.note("hears", frame)
             return
@@ -170,7 +173,6 @@ class Referee:
                 self.books.babbles += is_on
 
     def _see_send(self, step: Send) -> None:
-        now = self._clock.now
         submission = self._submissions.get(id(step.frame))
         if submission is None or step.frame.octets != submission.octets or submission.is_sent:
             raise self.breaks(Rule.VERBATIM, f"{step.frame}")
@@ -275,11 +277,11 @@ class Referee:
         ask = on_wire.origin or on_wire
         if answer.ask is None:
             return
-        if not answer.keeps_the_rules or answer.ask.is_tainted:
+        if not answer.keeps_the_rules or answer.ask.is_tainted or ask.is_tainted:
             ask.is_tainted = True
             return
-        # Within a session nobody can tell apart what has the same sequence: repeated requests, or a new one and
-        # the next fragments of the one before.
+        # Within a session nobody can tell apart what has the same sequence: repeated requests, or a new
+        # one and the next fragments of the one before.
         is_alike = (answer.sequence - (ask.sequence or 0)) % 16 < _MOST_FRAGMENTS
         is_repeat = is_alike and answer.ask.session is ask.session and answer.ask.address == ask.address
         if answer.ask is not ask and not is_repeat:
@@ -291,9 +293,19 @@ class Referee:
             assert step.address is not None
             self.diagnoses[step.address].answered_late(step.response_s, self._clock.now)
         if is_of_line:
+            self._see_late(step.reason)
             return
         assert step.address is not None
         self.books.dropped[step.address] += 1
+
+    def _see_late(self, reason: Drop) -> None:
+        """Excuse an exchange whose own answer was taken for one owed: then the owed one is taken for its own.
+
+        Sequences cannot tell them apart when an outstation does not answer in order.
+        """
+        if reason is Drop.LATE and self._open is not None and self._heard is not None:
+            ask = self._open.ask.origin or self._open.ask
+            ask.is_tainted |= self._heard.ask is ask
 
     def _see_end(self, step: Finished) -> None:
         now, exchange = self._clock.now, self._open
@@ -325,7 +337,7 @@ class Referee:
     # After each stimulus
 
     def count_turns(self, waiting: dict[Session, int]) -> None:
-        """Check who was overtaken how often; `waiting` has the frames of each open session before and after."""
+        """Check who was overtaken how often; `waiting` has each session's least frames of late."""
         turns, self._turns_to_count = self._turns_to_count, []
         for session, frames in waiting.items():
             if not frames or session.has_broadcast or self._clock.now < session.exempt_until_s:

@@ -143,7 +143,9 @@ def _manners(rng: random.Random, timing: Timing, *, is_busy: bool) -> Manners:
     think_s = rng.choice((0.0, 0.01)) if is_busy else rng.uniform(0.0, 1.0) * timing.response_timeout_s
     if style == 0:
         # Polls, and misbehaves never.
-        return Manners(think_s, impatient=0, flood=0, unfinished=0, orphan=0, forgets_confirm=0, late_confirm=0)
+        return Manners(
+            think_s, impatient=0, flood=0, unfinished=0, orphan=0, forgets_confirm=0, late_confirm=0
+        )
     if style == 1:
         return Manners(think_s, control=0.95, select=0.0, broadcast=0.0, retries=0.0)
     if style == 2:

@@ -235,7 +235,9 @@ class Simulator:
             rng=self._rng,
             response_timeout_s=timing.response_timeout_s,
         )
-        ends_s = self._rng.expovariate(1 / (self._scenario.faults.session_ends_every * timing.response_timeout_s))
+        ends_s = self._rng.expovariate(
+            1 / (self._scenario.faults.session_ends_every * timing.response_timeout_s)
+        )
 
         def end() -> None:
             last = self._end(session).sequences()

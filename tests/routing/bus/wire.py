@@ -109,7 +109,9 @@ class Wire:
     def _heard(self, talk: Talk, at: int, end: int) -> None:
         octets = talk.octets[at:end]
         start_s, end_s = talk.start_s + at * self.octet_s, talk.start_s + end * self.octet_s
-        is_over_ours = any(start_s < own_end_s and own_start_s < end_s for own_start_s, own_end_s in self._own)
+        is_over_ours = any(
+            start_s < own_end_s and own_start_s < end_s for own_start_s, own_end_s in self._own
+        )
         if is_over_ours or self._is_talked_over(start_s, end_s, but=talk):
             talk.is_intact = False
             octets = bytes(octet ^ 0x5A for octet in octets)
