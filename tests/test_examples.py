@@ -6,6 +6,8 @@ import os
 import re
 import select
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -23,7 +25,22 @@ from tests.support.ptys import Pty
 from tests.support.raw_peers import RawMaster
 from tests.support.waiting import PATIENCE_S, until
 
-EXAMPLES = re.findall(r"^```python\n(.*?)^```", (ROOT / "README.md").read_text(encoding="utf-8"), re.M | re.S)
+_PYTHON = re.findall(r"^```python\n(.*?)^```", (ROOT / "README.md").read_text(encoding="utf-8"), re.M | re.S)
+EXAMPLES = [example for example in _PYTHON if "asyncio.run" in example]
+TESTS = [example for example in _PYTHON if example not in EXAMPLES]
+CONFIGURATION = """
+[server.main]
+listen = "127.0.0.1:0"
+[line.bay1]
+device = "{device}"
+baud = 9600
+[[outstation]]
+name = "rtu"
+server = "main"
+masters = ["any"]
+line = "bay1"
+link_address = 10
+"""
 ENDPOINT, DEVICE = "127.0.0.1:20000", "/dev/ttyUSB0"
 ADDRESS = 10
 
@@ -132,3 +149,19 @@ def test_everything_public_is_exported_once_and_documented() -> None:
 
 def test_the_readme_links_to_the_profile() -> None:
     assert "bridge/outstation/DEVICE_PROFILE.md" in (Path(ROOT) / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.wire
+def test_the_test_in_the_readme_passes(tmp_path: Path) -> None:
+    (example,) = TESTS
+    (tmp_path / "conftest.py").write_text('pytest_plugins = ["bridge.bench.plugin"]\n')
+    (tmp_path / "test_site.py").write_text(f"CONFIGURATION = {CONFIGURATION!r}\n\n\n{example}")
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "1 passed" in done.stdout

@@ -13,7 +13,7 @@ from hw.gpio import GpioBackend, LedPin, Output, open_outputs
 from hw.indicator import Heartbeat, Indicator
 from hw.looks import SINGLE, LedState
 from hw.overlay import Cover
-from hw.pattern import LedKind, Light, Look
+from hw.pattern import LedKind, Look
 from tests.hw.timeline import VirtualLoop, until
 
 

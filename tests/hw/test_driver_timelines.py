@@ -61,9 +61,7 @@ TABLE = [
         [(10.0, DARK), (10.1, ON), (10.3, DARK), (10.4, ON)],
         [(10.0, OFF), (10.1, GREEN), (10.3, OFF), (10.4, GREEN)],
     ),
-    Row(
-        "some answers missing", [*MASTER, *misses(10.0)], rhythm(10.0, 0.5, 0.25, ON, 8), [(10.0, AMBER)]
-    ),
+    Row("some answers missing", [*MASTER, *misses(10.0)], rhythm(10.0, 0.5, 0.25, ON, 8), [(10.0, AMBER)]),
     Row(
         "RTU silent",
         [*MASTER, *misses(8.0, 9.0, 10.0)],

@@ -6,9 +6,8 @@ from itertools import pairwise
 import pytest
 
 from hw.indicator import Heartbeat, HeartState, Indicator, LedKind, LedState
-from hw.looks import HEART, LAMP_TEST, LOCATE, NOISE_OVER, SINGLE, look_of
 from hw.looks import BICOLOUR as TWO_COLOURS
-from hw.looks import Verdict
+from hw.looks import HEART, LAMP_TEST, NOISE_OVER, SINGLE, Verdict, look_of
 from tests.hw.timeline import colours, edges
 
 Event = tuple[float, str]
@@ -105,8 +104,11 @@ def test_every_state_has_a_look_and_no_two_are_alike() -> None:
 
 
 def test_no_step_is_shorter_than_100_ms() -> None:
-    looks = [*SINGLE.values(), *TWO_COLOURS.values(), *NOISE_OVER.values(), *LAMP_TEST.values()]
-    patterns = [each.pattern for each in (*looks, *(look for kind in HEART.values() for look in kind.values()))]
+    hearts = (look for kind in HEART.values() for look in kind.values())
+    looks = [*hearts, *SINGLE.values(), *TWO_COLOURS.values(), *NOISE_OVER.values(), *LAMP_TEST.values()]
+    patterns = [
+        each.pattern for each in (*looks, *(look for kind in HEART.values() for look in kind.values()))
+    ]
     assert min(duration_s for pattern in patterns for _, duration_s in pattern.steps) >= 0.1
 
 
@@ -259,7 +261,7 @@ def test_an_event_from_the_past_is_taken_as_simultaneous() -> None:
 @pytest.mark.parametrize("kind", LedKind)
 @pytest.mark.parametrize("seed", range(20))
 def test_every_change_is_announced_whatever_happens(seed: int, kind: LedKind) -> None:
-    """`colours` compares samples with deadlines; here over random histories, and far from zero on the clock."""
+    """`colours` compares samples with deadlines; here over random histories, far from zero on the clock."""
     chance = random.Random(seed)
     indicator = Indicator(kind)
     now = 4_000_000.0

@@ -91,7 +91,7 @@ def test_the_sample_as_a_whole() -> None:
                 exchange_limit_s=60.0,
                 babble_s=6.0,
                 broadcast_dead_time_s=0.3,
-                turnaround_s=20 / 9600,
+                turnaround_s=0.002,
                 pre_transmit_s=0.0,
                 post_transmit_s=0.0,
                 direction="automatic",
@@ -142,7 +142,7 @@ def test_default_times_of_a_shared_line_follow_baud_rate_and_parity() -> None:
     assert line.control_ttl_s == pytest.approx(1.5 * (2.0 + 292 * 11 / 300))
     assert line.exchange_limit_s == pytest.approx(16 * fragment_s)
     assert line.babble_s == pytest.approx(3.0 + fragment_s)
-    assert line.turnaround_s == pytest.approx(2 * 11 / 300)
+    assert line.turnaround_s == 0.073
 
 
 def test_default_times_follow_the_times_that_are_written() -> None:

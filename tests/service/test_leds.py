@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
+from rich.console import Console
 
+from bridge.endpoints.control import ask, control_path
 from bridge.endpoints.tcp_server import ConnectionState
 from bridge.service.build import Bridge
 from bridge.service.leds import PanelLink
+from bridge.service.outstation_tables import led
+from bridge.service.panel import render
+from hw.colour import Colour
 from tests.support.eventually import eventually
 from tests.support.frames import link_status, link_status_request
 from tests.support.masters import Master
@@ -94,16 +101,26 @@ def test_fast_exchanges_are_thinned_out(panel: Panel) -> None:
 
 def test_slow_exchanges_are_all_passed_on(panel: Panel) -> None:
     for _ in range(10):
-        panel.exchange(after_s=0.1)
+        panel.exchange(after_s=0.101)
     assert panel.indicator.events == ["request_sent", "answer_received"] * 10
 
 
-def test_what_is_wrong_is_passed_on_however_fast(panel: Panel) -> None:
+def test_what_is_missed_is_passed_on_however_fast(panel: Panel) -> None:
     panel.exchange(after_s=1)
     for _ in range(5):
         panel.link.answer_missed()
+    assert panel.indicator.events[2:] == ["answer_missed"] * 5
+
+
+def test_a_babble_is_thinned_out(panel: Panel) -> None:
+    for _ in range(1000):
+        panel.clock.now += 0.001
         panel.link.noise_heard()
-    assert panel.indicator.events[2:] == ["answer_missed", "noise_heard"] * 5
+    assert 8 <= len(panel.indicator.heard) <= 12
+    assert panel.changes == len(panel.indicator.heard)
+    panel.clock.now += 1
+    panel.link.noise_heard()
+    assert panel.indicator.heard[-1] == ("noise_heard", panel.clock.now)
 
 
 def test_the_answer_after_a_missed_one_is_passed_on_however_soon(panel: Panel) -> None:
@@ -143,6 +160,27 @@ led = "low"
 pin = 20
 active_low = true
 """
+TWO_COLOURS = (
+    SITE
+    + """
+[[outstation]]
+name = "pole-14"
+server = "main"
+masters = ["127.0.0.3"]
+line = "bay1"
+link_address = 14
+led = "two"
+[[outstation]]
+name = "pole-15"
+server = "main"
+masters = ["127.0.0.4"]
+line = "bay1"
+link_address = 15
+[led.two]
+red = 21
+green = 22
+"""
+)
 
 
 @pytest.fixture
@@ -171,7 +209,7 @@ async def test_a_master_lights_the_led_of_its_outstation_only(bridge: Bridge, pi
     assert (_state(bridge), pins.is_high("led1"), pins.is_high("low")) == ("off", False, True)
     with await Master.connect(bridge.servers["main"].endpoint):
         await eventually(lambda: pins.is_high("led1"), "the LED is lit")
-        assert _state(bridge) == "answering"
+        assert _state(bridge) == "idle"
         assert pins.is_high("low"), "the other outstation's LED, active low, stays dark"
         with await Master.connect(bridge.servers["main"].endpoint, "127.0.0.2"):
             await eventually(lambda: not pins.is_high("low"), "the other LED is lit")
@@ -223,9 +261,7 @@ async def test_noise_on_the_line_shows_on_every_outstation_with_a_master(
 ) -> None:
     endpoint = bridge.servers["main"].endpoint
     with await Master.connect(endpoint), await Master.connect(endpoint, "127.0.0.2"):
-        await eventually(
-            lambda: (_state(bridge), _state(bridge, "pole-13")) == ("answering",) * 2, "both masters"
-        )
+        await eventually(lambda: (_state(bridge), _state(bridge, "pole-13")) == ("idle",) * 2, "both masters")
         adapter.write(b"\xff\x00\xff")
         await eventually(lambda: (_state(bridge), _state(bridge, "pole-13")) == ("noise",) * 2, "noise")
 
@@ -234,7 +270,7 @@ async def test_a_lost_line_makes_it_flash_and_the_system_led_too(
     bridge: Bridge, pins: Pins, adapter: Pty
 ) -> None:
     with await Master.connect(bridge.servers["main"].endpoint):
-        await eventually(lambda: _state(bridge) == "answering", "the master")
+        await eventually(lambda: _state(bridge) == "idle", "the master")
         adapter.unplug()
         await eventually(lambda: _state(bridge) == "silent", "the line is down")
         for led in ("led1", "system"):
@@ -248,3 +284,86 @@ async def test_a_lost_line_makes_it_flash_and_the_system_led_too(
 async def test_the_system_led_beats(bridge: Bridge, pins: Pins) -> None:
     for level in (True, False, True):
         await eventually(lambda high=level: pins.is_high("system") == high, "a beat")  # type: ignore[misc]
+
+
+# Asked by people
+
+
+@pytest.fixture
+async def large(adapter: Pty, pins: Pins) -> AsyncIterator[Bridge]:
+    async with running(TWO_COLOURS.format(device=adapter.device)) as bridge:
+        yield bridge
+
+
+def _led(bridge: Bridge, name: str) -> dict[str, Any]:
+    (outstation,) = (o for o in bridge.snapshot()["outstations"] if o["name"] == name)
+    return dict(outstation["led"])
+
+
+async def _ask(bridge: Bridge, **request: object) -> dict[str, Any]:
+    return await asyncio.to_thread(ask, control_path(bridge._configuration.service.status_socket), request)
+
+
+async def test_a_lamp_test_lights_everything_and_then_it_is_as_before(large: Bridge, pins: Pins) -> None:
+    assert await _ask(large, do="lamp_test", seconds=1.5) == {"done": "all LEDs are tested for 1.5 s"}
+    colours = {_led(large, "pole-14")["colour"]}
+    await eventually(lambda: pins.is_high("led1") and not pins.is_high("low"), "both are lit")
+    assert large.snapshot()["system_led"] == large.snapshot()["system_led"] | {
+        "name": "system",
+        "overlay": "lamp_test",
+        "pattern": "lamp test",
+        "lit": True,
+    }
+
+    def is_over() -> bool:
+        led = _led(large, "pole-14")
+        if led["overlay"] is not None:
+            colours.add(led["colour"])
+        return led["overlay"] is None
+
+    await eventually(is_over, "the test is over")
+    assert colours == {"red", "green"}, "a second each"
+    await eventually(lambda: not pins.is_high("led1") and pins.is_high("low"), "dark again")
+    assert large.snapshot()["system_led"]["overlay"] is None
+
+
+async def test_one_led_is_located_until_it_is_told_to_stop(large: Bridge, pins: Pins) -> None:
+    done = {"done": "the LED of pole-12 flashes for 60 s"}
+    assert await _ask(large, do="locate", outstation="pole-12") == done
+    for level in (True, False) * 3:
+        await eventually(lambda high=level: pins.is_high("led1") == high, "it flashes")  # type: ignore[misc]
+    assert (_led(large, "pole-12")["overlay"], _led(large, "pole-12")["state"]) == ("locate", "off")
+    assert (_led(large, "pole-13")["overlay"], _led(large, "pole-14")["overlay"]) == (None, None)
+    assert await _ask(large, do="stop") == {"done": "all LEDs show again what happens"}
+    await eventually(lambda: not pins.is_high("led1"), "dark again")
+    assert _led(large, "pole-12")["overlay"] is None
+
+
+async def test_what_cannot_be_located_is_said(large: Bridge) -> None:
+    assert await _ask(large, do="locate", outstation="pole-15") == {"error": "outstation pole-15 has no LED"}
+    assert _led(large, "pole-15")["overlay"] is None
+
+
+async def test_the_panel_the_status_and_the_pins_agree(large: Bridge, pins: Pins, adapter: Pty) -> None:
+    endpoint = large.servers["main"].endpoint
+    with await Master.connect(endpoint), await Master.connect(endpoint, "127.0.0.3"):
+        await eventually(lambda: pins.colour("two") is Colour.GREEN, "green")
+        await eventually(lambda: pins.is_high("led1"), "lit")
+        one, two = _led(large, "pole-12"), _led(large, "pole-14")
+        assert one == one | {"kind": "single", "state": "idle", "pattern": "on", "colour": None, "lit": True}
+        assert two == two | {"kind": "bicolour", "state": "idle", "pattern": "green", "colour": "green"}
+        adapter.unplug()
+        await eventually(lambda: pins.colour("two") is Colour.RED, "red")
+        snapshot = large.snapshot()
+    (shown,) = (o["led"] for o in snapshot["outstations"] if o["name"] == "pole-14")
+    assert (shown["state"], shown["pattern"], shown["colour"], shown["lit"]) == ("silent", "red", "red", True)
+    assert led(shown).markup == "[bold red]●[/bold red] silent"
+    assert led(shown | {"overlay": "lamp_test", "colour": "amber"}).markup == (
+        "[bold yellow]●[/bold yellow] silent, lamp test"
+    )
+    assert led({"state": "off", "lit": False}).markup == "[dim]○[/dim] off", "of a bridge before an update"
+    console = Console(width=200)
+    with console.capture() as capture:
+        console.print(render(snapshot))
+    assert "; system LED" in capture.get().splitlines()[0]
+    assert "line_down" in capture.get().splitlines()[0]

@@ -59,7 +59,16 @@ link_address = 14
 enabled = false
 """
 
-TOP_KEYS = {"version", "uptime_s", "configuration", "servers", "lines", "outstations"}
+TOP_KEYS = {"version", "uptime_s", "configuration", "servers", "lines", "system_led", "outstations"}
+DARK = {
+    "name": None,
+    "kind": "single",
+    "state": "off",
+    "pattern": "off",
+    "colour": None,
+    "lit": False,
+    "overlay": None,
+}
 SERVER_KEYS = {
     "name",
     "listen",
@@ -160,7 +169,7 @@ async def test_its_keys(bridge: Bridge) -> None:
     assert set(enabled) >= OUTSTATION_KEYS
     assert set(also_enabled) >= OUTSTATION_KEYS
     assert set(disabled) >= DISABLED_KEYS
-    assert set(enabled["led"]) >= {"name", "state", "lit"}
+    assert set(enabled["led"]) == set(snapshot["system_led"]) == set(DARK)
     assert set(enabled["diagnosis"]) >= DIAGNOSIS_KEYS
     assert all(set(line["direction"]) >= {"in_force", "problem"} for line in snapshot["lines"])
 
@@ -180,8 +189,8 @@ async def test_before_anything_happened(bridge: Bridge, adapter: Pty) -> None:
     assert down["reason"] == "no such device; is the adapter plugged in, is the overlay loaded?"
     outstation = _one(snapshot, "outstations", "pole-12")
     assert (outstation["master"], outstation["is_answering"], outstation["last_response_s"]) == (None,) * 3
-    assert outstation["led"] == {"name": "led1", "state": "off", "lit": False}
-    assert _one(snapshot, "outstations", "pole-13")["led"] == {"name": None, "state": "off", "lit": False}
+    assert outstation["led"] == DARK | {"name": "led1"}
+    assert _one(snapshot, "outstations", "pole-13")["led"] == DARK
     assert _one(snapshot, "outstations", "pole-14") == {
         "name": "pole-14",
         "enabled": False,
@@ -189,7 +198,7 @@ async def test_before_anything_happened(bridge: Bridge, adapter: Pty) -> None:
         "line": "bay1",
         "link_address": 14,
         "master": None,
-        "led": {"name": None, "state": "off", "lit": False},
+        "led": DARK,
     }
 
 

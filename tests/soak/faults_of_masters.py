@@ -69,7 +69,8 @@ async def late_answer_to_the_session_before_with_the_same_sequence(scene: Scene)
 
     The bridge waits twice the response timeout for what the older one is owed. Later answers nobody can tell.
     """
-    delay_s = scene.random.uniform(0.05, 1.6 * RESPONSE_TIMEOUT_S)
+    timeouts = scene.random.choice((scene.random.uniform(0.2, 1), scene.random.uniform(1.2, 1.6)))
+    delay_s = timeouts * RESPONSE_TIMEOUT_S
 
     async def late(rtu: SoakRtu, asked: Asked) -> None:
         await _late(rtu, asked, delay_s)

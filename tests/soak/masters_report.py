@@ -66,7 +66,7 @@ def text_of(report: Report) -> str:
 
 def _lines_of(figures: Figures) -> Iterator[str]:
     intrusions = figures.intrusions
-    yield f"== {figures.phase}, {figures.seconds:g} s; the longest stall of the machine was {figures.stall_s:.3f} s"
+    yield f"== {figures.phase}, {figures.seconds:g} s; longest stall of the machine {figures.stall_s:.3f} s"
     yield (
         f"   {figures.frames} frames on the wire, busy {figures.busy_share:.0%};"
         f" {figures.collisions} collisions; {figures.selects.operated} SELECTs operated,"

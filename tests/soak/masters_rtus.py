@@ -25,7 +25,7 @@ from bridge import (
     SerialSettings,
     UnsolicitedConfig,
 )
-from tests.soak.site import BAUD, EVENT, MASTER, PARTIES, TICKS, Clock, Mark, Party, encode
+from tests.soak.site import BAUD, EVENT, FRAME_TIMEOUT_S, MASTER, PARTIES, TICKS, Clock, Mark, Party, encode
 from tests.support import opendnp3 as peer
 from tests.support.waiting import until
 
@@ -145,7 +145,8 @@ class Rtus:
         outstations = [_our_outstation(rtu) for rtu, _ in rtus]
         ports = []
         for outstation, (_, device) in zip(outstations, rtus, strict=True):
-            port = SerialOutstations(SerialSettings(device=str(device), baud=BAUD))
+            settings = SerialSettings(device=str(device), baud=BAUD)
+            port = SerialOutstations(settings, frame_timeout_s=FRAME_TIMEOUT_S)
             port.add(outstation)
             port.start()
             ports.append(port)

@@ -14,10 +14,12 @@ HOST = "127.0.0.1"
 MASTER = 1
 """Every master's link address: they know nothing of each other."""
 BAUD = 9600
-RESPONSE_TIMEOUT_S = 0.7
-REQUEST_TTL_S = 4.0
-CONTROL_TTL_S = 2.5
-MASTER_TIMEOUT_S = 6.0
+FRAME_TIMEOUT_S = 0.5
+"""Longer than a busy machine keeps this program from running in the middle of a frame: 0.2 s was seen."""
+RESPONSE_TIMEOUT_S = 1.2
+REQUEST_TTL_S = 5.0
+CONTROL_TTL_S = 3.0
+MASTER_TIMEOUT_S = 8.0
 """Longer than a request may wait and be answered: what a master has given up is never sent or answered."""
 
 TICKS = range(4)
@@ -95,6 +97,7 @@ listen = "{HOST}:0"
 [line.bay]
 device = "{device}"
 baud = {BAUD}
+frame_timeout_ms = {round(FRAME_TIMEOUT_S * 1000)}
 response_timeout_ms = {round(RESPONSE_TIMEOUT_S * 1000)}
 request_ttl_ms = {round(REQUEST_TTL_S * 1000)}
 control_ttl_ms = {round(CONTROL_TTL_S * 1000)}

@@ -11,7 +11,9 @@ import pytest
 
 from bridge.service import build, config
 from bridge.service.build import BOARD_LEDS, Bridge
+from hw.colour import Colour
 from hw.gpio import Outputs
+from hw.outputs import ColourOutput
 
 
 def configuration_of(text: str) -> config.Configuration:
@@ -50,6 +52,19 @@ class Pins:
         """The LEDs that were opened."""
         assert self._outputs is not None
         return set(self._outputs.by_name)
+
+    def colour(self, led: str) -> Colour:
+        """Read both pins of a bi-colour LED, active high."""
+        assert self._outputs is not None
+        output = self._outputs.by_name[led]
+        assert isinstance(output, ColourOutput), f"{led} has no two pins"
+        lit = (output.red.is_high, output.green.is_high)
+        return {
+            (False, False): Colour.OFF,
+            (True, False): Colour.RED,
+            (False, True): Colour.GREEN,
+            (True, True): Colour.AMBER,
+        }[lit]
 
     def is_high(self, led: str) -> bool:
         """Read a pin."""

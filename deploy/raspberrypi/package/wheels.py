@@ -50,7 +50,12 @@ def download(architecture: str, what: list[str], folder: Path) -> None:
             options = pip_options(architecture, python)
             # From this folder on, so that the pure ones are not fetched again for the next Python.
             command = [sys.executable, "-m", "pip", "download", "-q", "--find-links", str(partial)]
-            subprocess.run([*command, *options, "-d", str(partial), *what], check=True, timeout=600)
+            pip = subprocess.run(
+                [*command, *options, "-d", str(partial), *what], capture_output=True, text=True, timeout=600
+            )
+            if pip.returncode:
+                sys.stderr.write(pip.stderr)  # kept back until here: it warns of every index that is away
+                pip.check_returncode()
         if folder.exists():  # another build was faster
             return
         partial.rename(folder)
