@@ -58,8 +58,8 @@ IMPURE_MODULES = {
     "select",
 }
 ONLY_IN = {
-    "serial": {"bridge/endpoints/serial_line.py"},
-    "serial_asyncio": {"bridge/endpoints/serial_line.py"},
+    "serial": {"bridge/endpoints/serial_port.py"},
+    "serial_asyncio": {"bridge/endpoints/serial_port.py"},
     "gpiozero": {"hw/pins.py", "hw/gpiod_factory.py"},
     "gpiod": {"hw/gpiod_factory.py"},
     "lgpio": set(),  # hw/pins.py imports it by its name where it is wanted

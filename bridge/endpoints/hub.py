@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, cast
 
 from bridge.endpoints.events import note, warn
-from bridge.endpoints.serial_line import SerialLine, SerialSettings
+from bridge.endpoints.serial_line import SerialLine
+from bridge.endpoints.serial_port import SerialSettings
 from bridge.endpoints.tcp_session import TcpSession
 from bridge.endpoints.timer import Timer
 from bridge.link.frame import Frame

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
 
 from bridge.endpoints.direction import Direction, DirectionReport, TtyRts
-from bridge.endpoints.serial_line import SerialSettings, open_directed
+from bridge.endpoints.serial_port import SerialSettings, open_directed
 from bridge.routing.timing import frame_time_s, octet_time_s
 
 _READ_OCTETS = 4096

@@ -1,67 +1,37 @@
-"""A serial port that comes and goes; the one module that knows pyserial and pyserial-asyncio.
+"""A serial port that comes and goes.
 
 Rules:
   1. Opening and closing can block (a modem's handshake, an output queue that drains): that is for a thread.
   2. A port that cannot be opened, errors or vanishes is `down` and retried with back-off, for ever.
-  3. A frame goes to the driver in one write. What the driver does not take at once waits in the transport;
-     a port that takes nothing for `write_stall_s` counts as lost, and what waited is thrown away.
-  4. Who switches between sending and receiving is settled at each opening (`bridge.endpoints.direction`).
-     Only where the program does it, frames go through `_RtsTransport`. A port that cannot do what is asked
-     opens all the same, with a warning: from here nobody sees whether its adapter switches by itself.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
-import fcntl
 import logging
-import os
 import termios
 import threading
-import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Any, Literal, Protocol
+from dataclasses import replace
+from typing import Any, Protocol
 
-import serial
-import serial_asyncio
-
-from bridge.endpoints.direction import (
-    DirectionReport,
-    DirectionSettings,
-    RtsDirection,
-    TtyRts,
-    arrange,
-)
+from bridge.endpoints.direction import DirectionReport
 from bridge.endpoints.events import note, warn
+from bridge.endpoints.serial_port import (
+    Opened,
+    SerialSettings,
+    Transport,
+    in_words,
+    open_directed,
+    transport_for,
+)
 from bridge.endpoints.timer import Timer
 from bridge.errors import LineError
-from bridge.routing.timing import octet_time_s
 
-_READ_OCTETS = 4096
 _FIRST_RETRY_S = 0.1
 _LONGEST_RETRY_S = 2.0
 _SLOW_OPEN_S = 5.0
-_DRAIN_PAUSE_S = 0.002
-
-_PARITIES = {"none": serial.PARITY_NONE, "even": serial.PARITY_EVEN, "odd": serial.PARITY_ODD}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SerialSettings(DirectionSettings):
-    """How to open a port. DNP3 fixes 8 data bits."""
-
-    device: str
-    baud: int
-    parity: Literal["none", "even", "odd"] = "none"
-    stop_bits: int = 1
-
-    @property
-    def octet_s(self) -> float:
-        """The seconds that one octet takes."""
-        return octet_time_s(self.baud, parity_bits=int(self.parity != "none"), stop_bits=self.stop_bits)
 
 
 class LineUser(Protocol):
@@ -86,7 +56,7 @@ class SerialLine:
         self._user = user
         self._write_stall_s = write_stall_s
         self._loop = asyncio.get_running_loop()
-        self._transport: _Transport | None = None
+        self._transport: Transport | None = None
         self._retry_timer = Timer(self._loop, self._open)
         self._slow_timer = Timer(self._loop, self._report_slow_open)
         self._retry_s = _FIRST_RETRY_S
@@ -148,11 +118,11 @@ class SerialLine:
 
     def _take(self, opened: Opened) -> None:
         try:
-            self._transport = self._transport_for(opened)
+            self._transport = transport_for(self._loop, self, opened, self.settings, self._write_stall_s)
         except (OSError, termios.error) as error:
             # It was pulled out between the thread and here.
             opened.port.close()
-            self._set_reason(_in_words(error))
+            self._set_reason(in_words(error))
             self._retry()
             return
         self._retry_s = _FIRST_RETRY_S
@@ -168,11 +138,6 @@ class SerialLine:
         )
         self._report_opening(opened)
         self._user.line_opened()
-
-    def _transport_for(self, opened: Opened) -> _Transport:
-        if opened.direction.needs_rts:
-            return _RtsTransport(self._loop, _Protocol(self), opened.port, self._write_stall_s, self.settings)
-        return _Transport(self._loop, _Protocol(self), opened.port, self._write_stall_s)
 
     def _report_opening(self, opened: Opened) -> None:
         if opened.direction.cleared is not None:
@@ -237,307 +202,14 @@ class SerialLine:
         if self._is_closed:
             self.reason = "closed"
         else:
-            self._set_reason(_in_words(error))
+            self._set_reason(in_words(error))
             # The old descriptor goes first: the port is exclusive.
             closing.add_done_callback(lambda _: None if self._is_closed else self._retry())
         self._user.line_lost(self.reason or "")
 
 
-class _Protocol(asyncio.Protocol):
-    """Ties a transport to its line."""
-
-    def __init__(self, line: SerialLine) -> None:
-        self._line = line
-
-    def data_received(self, data: bytes) -> None:
-        self._line.octets_heard(data)
-
-    def direction_failed(self, problem: str) -> None:
-        self._line.direction_failed(problem)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._line.port_lost(exc)
-
-
-class _Transport(serial_asyncio.SerialTransport):  # type: ignore[misc]
-    """pyserial-asyncio's transport without what it does slowly or blocking.
-
-    Reads and writes go straight to the descriptor, a write at once instead of after a turn of the loop;
-    errors end the transport and not in the loop's exception handler; closing is `release`, off the loop.
-    """
-
-    def __init__(
-        self,
-        loop: asyncio.AbstractEventLoop,
-        protocol: _Protocol,
-        port: serial.Serial,
-        write_stall_s: float,
-    ) -> None:
-        super().__init__(loop, protocol, port)
-        self._fd: int = port.fileno()
-        self._write_stall_s = write_stall_s
-        self._stall_timer = Timer(loop, self._on_write_stall)
-        self.lost = asyncio.Event()
-        self.drain_s = 0.0
-
-    def _read_ready(self) -> None:
-        try:
-            octets = os.read(self._fd, _READ_OCTETS)
-        except (BlockingIOError, InterruptedError):
-            return
-        except OSError as error:
-            self._abort(error)
-            return
-        if octets:
-            self._protocol.data_received(octets)
-        else:
-            self._abort(OSError(errno.EIO, "hung up"))
-
-    def write(self, data: bytes) -> None:
-        if self._closing:
-            return
-        if not self._write_buffer:
-            data = data[self._write_some(data) :]
-            if not data or self._closing:
-                return
-            self._stall_timer.set(self._loop.time() + self._write_stall_s)
-            self._ensure_writer()
-        self._write_buffer.append(data)
-
-    def _write_ready(self) -> None:
-        octets = b"".join(self._write_buffer)
-        written = self._write_some(octets)
-        if self._closing:
-            return
-        self._write_buffer[:] = [octets[written:]] if written < len(octets) else []
-        if not self._write_buffer:
-            self._remove_writer()
-            self._stall_timer.set(None)
-        elif written:
-            self._stall_timer.set(self._loop.time() + self._write_stall_s)
-
-    def _write_some(self, octets: bytes) -> int:
-        try:
-            return os.write(self._fd, octets)
-        except (BlockingIOError, InterruptedError):
-            return 0
-        except OSError as error:
-            self._abort(error)
-            return 0
-
-    def _on_write_stall(self) -> None:
-        self._abort(OSError(errno.ETIMEDOUT, f"takes no octets for {self._write_stall_s:g} s"))
-
-    def _abort(self, exc: Exception | None) -> None:
-        if not self._closing:
-            super()._abort(exc)
-
-    def _call_connection_lost(self, exc: Exception | None) -> None:
-        self._stall_timer.cancel()
-        self._protocol.connection_lost(exc)
-        self.lost.set()
-
-    def release(self) -> None:
-        """Close the port, after what it still sends where `drain_s` says so. Blocks: for a thread."""
-        port: serial.Serial = self._serial
-        with contextlib.suppress(OSError, serial.SerialException, termios.error):
-            self._drain(time.monotonic() + self.drain_s)
-        # What is still queued would make close() wait for up to 30 s. Without that there is nothing to reset,
-        # and a pty would lose what it is passing on.
-        with contextlib.suppress(OSError, serial.SerialException, termios.error):
-            if self._write_buffer or port.out_waiting:
-                port.reset_output_buffer()
-        with contextlib.suppress(OSError):
-            self._let_bus_go()
-        with contextlib.suppress(OSError):
-            fcntl.ioctl(self._fd, termios.TIOCNXCL)
-        with contextlib.suppress(OSError, serial.SerialException, termios.error):
-            port.close()
-
-    def _drain(self, until_s: float) -> None:
-        rest = b"".join(self._write_buffer)
-        while rest and time.monotonic() < until_s:
-            with contextlib.suppress(BlockingIOError):
-                rest = rest[os.write(self._fd, rest) :]
-            self._write_buffer[:] = [rest] if rest else []
-            time.sleep(_DRAIN_PAUSE_S)
-        while self._serial.out_waiting and time.monotonic() < until_s:
-            time.sleep(_DRAIN_PAUSE_S)
-
-    def _let_bus_go(self) -> None:
-        """Stop driving the bus: for the adapter or the driver to do."""
-
-
-class _RtsTransport(_Transport):
-    """A transport that switches RTS around what it writes, and the `RtsPort` of its own switch."""
-
-    def __init__(
-        self,
-        loop: asyncio.AbstractEventLoop,
-        protocol: _Protocol,
-        port: serial.Serial,
-        write_stall_s: float,
-        settings: SerialSettings,
-    ) -> None:
-        super().__init__(loop, protocol, port, write_stall_s)
-        self._line = TtyRts(self._fd)
-        # The loop's own time is that of its last turn, in uvloop in whole milliseconds: octets counted from
-        # there would end too early. Its zero is the same.
-        self._switch = RtsDirection(
-            self, settings, octet_s=settings.octet_s, clock=time.monotonic, on_stuck=self._on_stuck
-        )
-        self._switch_timer = Timer(self._loop, self._on_switch_deadline)
-
-    def write(self, data: bytes) -> None:
-        if not self._closing:
-            self._switched(lambda: self._switch.write(data))
-
-    def set_rts(self, *, is_raised: bool) -> None:
-        self._line.set_rts(is_raised=is_raised)
-
-    def put(self, octets: bytes) -> None:
-        if self._closing:
-            self._write_buffer.append(octets)
-        else:
-            super().write(octets)
-
-    def unsent(self) -> int:
-        return sum(map(len, self._write_buffer)) + self._line.unsent()
-
-    def _on_switch_deadline(self) -> None:
-        if not self._closing:
-            self._switched(self._switch.on_deadline)
-
-    def _switched(self, step: Callable[[], None]) -> None:
-        try:
-            step()
-        except OSError as error:
-            self._abort(error)
-        else:
-            self._switch_timer.set(self._switch.next_deadline())
-
-    def _on_stuck(self) -> None:
-        if not self._closing:
-            self._protocol.direction_failed("RTS was released while the driver still counted unsent octets")
-
-    def _call_connection_lost(self, exc: Exception | None) -> None:
-        self._switch_timer.cancel()
-        super()._call_connection_lost(exc)
-
-    def _drain(self, until_s: float) -> None:
-        # The loop does not touch the switch any more: this thread brings it to its end.
-        self._run_switch(lambda: self._switch.is_leading, until_s)
-        super()._drain(until_s)
-        self._run_switch(lambda: self._switch.next_deadline() is not None, until_s)
-
-    def _run_switch(self, is_needed: Callable[[], bool], until_s: float) -> None:
-        while is_needed() and time.monotonic() < until_s:
-            self._switch.on_deadline()
-            time.sleep(_DRAIN_PAUSE_S)
-
-    def _let_bus_go(self) -> None:
-        self._switch.release()
-
-
-@dataclass(frozen=True, slots=True)
-class Opened:
-    """An open port, and what it said to what it was asked."""
-
-    port: serial.Serial
-    direction: DirectionReport
-    latency_refusal: str | None
-
-
-def open_directed(settings: SerialSettings) -> Opened:
-    """Open a port and settle its direction. Blocks. Raises `LineError`."""
-    port = open_port(settings)
-    try:
-        direction = arrange(port.fileno(), settings.device, settings)
-    except (OSError, termios.error) as error:
-        port.close()
-        raise LineError(_errno_of(error), f"{settings.device}: {_in_words(error)}") from None
-    return Opened(port, direction, _ask_for_low_latency(port))
-
-
-def _ask_for_low_latency(port: serial.Serial) -> str | None:
-    """Let the driver pass on octets at once, and return why it does not. An FTDI adapter else waits 16 ms."""
-    try:
-        port.set_low_latency_mode(True)
-    except (ValueError, NotImplementedError) as error:
-        return str(error)
-    return None
-
-
 def _unopened(settings: SerialSettings) -> DirectionReport:
     return DirectionReport(asked=settings.direction, in_force="the port is not open")
-
-
-def open_port(settings: SerialSettings) -> serial.Serial:
-    """Open a port for nobody else's use. Blocks. Raises `LineError` saying what would help."""
-    device = settings.device
-    try:
-        port = serial.Serial(
-            None,
-            settings.baud,
-            parity=_PARITIES["none" if _is_pty(device) else settings.parity],
-            stopbits=settings.stop_bits,
-            exclusive=True,
-            timeout=0,
-            write_timeout=0,
-        )
-        port.port = device
-        port.rts = settings.rts_at_rest
-        port.open()
-    except (OSError, ValueError, termios.error) as error:
-        code = _errno_of(error)
-        raise LineError(code, f"{device}: {_REMEDIES.get(code or 0) or _in_words(error)}") from None
-    with contextlib.suppress(OSError):
-        # The lock of `exclusive` binds only programs that ask for it; this binds all but root's.
-        fcntl.ioctl(port.fileno(), termios.TIOCEXCL)
-    return port
-
-
-_REMEDIES = {
-    errno.ENOENT: "no such device; is the adapter plugged in, is the overlay loaded?",
-    errno.ENODEV: "no such device; is the adapter plugged in, is the overlay loaded?",
-    errno.ENXIO: "no such device; is the adapter plugged in, is the overlay loaded?",
-    errno.EACCES: "permission denied; add the user that runs the bridge to the group dialout",
-    errno.EPERM: "permission denied; add the user that runs the bridge to the group dialout",
-    errno.EBUSY: "in use by another program; stop it (a getty or a modem manager, often)",
-    errno.EAGAIN: "in use by another program; stop it (a getty or a modem manager, often)",
-    errno.ENOTTY: "not a serial port",
-    errno.EISDIR: "not a serial port",
-}
-
-
-def _is_pty(device: str) -> bool:
-    """Whether the device carries octets and no bits: asked for parity, the C library calls that invalid."""
-    return os.path.realpath(device).startswith("/dev/pts/")
-
-
-def _errno_of(error: Exception) -> int | None:
-    """Find the code: pyserial hides it in its text or in the error that it handled."""
-    seen: BaseException | None = error
-    while seen is not None:
-        for code in (getattr(seen, "errno", None), *seen.args[:1]):
-            if isinstance(code, int):
-                return code
-        seen = seen.__cause__ or seen.__context__
-    return None
-
-
-def _in_words(error: Exception | None) -> str:
-    if error is None:
-        return "closed"
-    code = _errno_of(error)
-    if code in (errno.EIO, errno.ENXIO, errno.ENODEV):
-        return "unplugged or hung up"
-    if code is not None and isinstance(error, serial.SerialException | termios.error):
-        # Their own text is more than the system's reason, or less than a sentence.
-        return os.strerror(code)
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    return str(error)
 
 
 def _in_thread(loop: asyncio.AbstractEventLoop, work: Callable[[], Any]) -> asyncio.Future[Any]:

@@ -7,7 +7,8 @@ from typing import Protocol
 
 from bridge.endpoints.local_outstation import Outstation
 from bridge.endpoints.pty_line import PtyLine
-from bridge.endpoints.serial_line import SerialLine, SerialSettings
+from bridge.endpoints.serial_line import SerialLine
+from bridge.endpoints.serial_port import SerialSettings
 from bridge.endpoints.timer import Timer
 from bridge.link.frame import Frame
 from bridge.link.framer import LinkErrorMode, LinkFramer

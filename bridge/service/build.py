@@ -12,7 +12,7 @@ from bridge.endpoints.control import ControlServer, control_path
 from bridge.endpoints.direction import Direction
 from bridge.endpoints.events import note, warn
 from bridge.endpoints.hub import LineHub
-from bridge.endpoints.serial_line import SerialSettings
+from bridge.endpoints.serial_port import SerialSettings
 from bridge.endpoints.status import StatusServer
 from bridge.endpoints.tcp_server import TcpServer
 from bridge.endpoints.tcp_session import SessionLimits

@@ -36,11 +36,12 @@ class PanelLink:
         self._indicator = indicator
         self._clock = clock
         self._changed = changed
-        self._quiet_until_s = 0.0
-        self._deaf_until_s = 0.0
+        self._requests_from_s = self._answers_from_s = self._noise_from_s = 0.0
+        self._is_answer_owed = False
 
     def connection_state_changed(self, state: ConnectionState, peer: str) -> None:
         """A master came or went."""
+        self._listen()
         if state is ConnectionState.CONNECTED:
             self._pass_on(self._indicator.master_connected)
         else:
@@ -48,28 +49,37 @@ class PanelLink:
 
     def request_sent(self) -> None:
         """A frame went out to the RTU."""
-        if self._clock() >= self._quiet_until_s:
+        now = self._clock()
+        if now >= self._requests_from_s:
+            self._requests_from_s = now + _SHORTEST_S
+            self._is_answer_owed = True
             self._pass_on(self._indicator.request_sent)
 
     def answer_received(self) -> None:
         """A frame of the RTU reached its master."""
         now = self._clock()
-        if now >= self._quiet_until_s:
-            self._quiet_until_s = now + _SHORTEST_S
+        # To an indicator that was told of a request, its answer is no repetition.
+        if self._is_answer_owed or now >= self._answers_from_s:
+            self._answers_from_s = now + _SHORTEST_S
+            self._is_answer_owed = False
             self._pass_on(self._indicator.answer_received)
 
     def answer_missed(self) -> None:
         """A request got no answer."""
-        # The answer that ends this must be seen, however soon it comes.
-        self._quiet_until_s = 0.0
+        self._listen()
         self._pass_on(self._indicator.answer_missed)
 
     def noise_heard(self) -> None:
         """The line brought octets that are no frame."""
         now = self._clock()
-        if now >= self._deaf_until_s:
-            self._deaf_until_s = now + _SHORTEST_S
+        if now >= self._noise_from_s:
+            self._noise_from_s = now + _SHORTEST_S
             self._pass_on(self._indicator.noise_heard)
+
+    def _listen(self) -> None:
+        """Let the next exchange be heard, however soon it comes: it says something new."""
+        self._requests_from_s = self._answers_from_s = 0.0
+        self._is_answer_owed = False
 
     def _pass_on(self, event: Callable[[float], None]) -> None:
         event(self._clock())

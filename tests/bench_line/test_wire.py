@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from bridge.bench import Bench, BenchLine, Direction, Duplex, Noise
-from bridge.endpoints.serial_line import SerialSettings, open_port
+from bridge.endpoints.serial_port import SerialSettings, open_port
 from tests.support import wire_crc
 from tests.support.descriptors import open_descriptors
 from tests.support.waiting import PATIENCE_S, until

@@ -14,9 +14,10 @@ from typing import Any
 import pytest
 import serial
 
-from bridge.endpoints import direction, serial_line
+from bridge.endpoints import direction, serial_line, serial_port
 from bridge.endpoints.direction import Direction, DirectionReport
-from bridge.endpoints.serial_line import SerialLine, SerialSettings, open_port
+from bridge.endpoints.serial_line import SerialLine
+from bridge.endpoints.serial_port import SerialSettings, open_port
 from bridge.errors import LineError
 from tests.support.descriptors import open_descriptors
 from tests.support.eventually import eventually, turns_of_the_loop
@@ -135,7 +136,7 @@ def test_the_settings_reach_the_port(monkeypatch: pytest.MonkeyPatch, parity: An
             told.update(device=self.port, rts=self.rts)
             raise serial.SerialException(errno.ENOENT, "no")
 
-    monkeypatch.setattr(serial_line.serial, "Serial", Fake)
+    monkeypatch.setattr(serial_port.serial, "Serial", Fake)
     with pytest.raises(LineError):
         open_port(SerialSettings(device="/dev/x", baud=1200, parity=parity, stop_bits=2))
     assert told["device"] == "/dev/x"
@@ -275,7 +276,7 @@ class BlockedDriver:
         self._may_go_on = threading.Event()
         self.calls = 0
         self.done = 0
-        monkeypatch.setattr(serial_line, "open_port", self._open)
+        monkeypatch.setattr(serial_port, "open_port", self._open)
 
     def let_go(self) -> None:
         self._may_go_on.set()
@@ -363,7 +364,7 @@ def _written(monkeypatch: pytest.MonkeyPatch, adapter: Pty, events: list[str]) -
             events.append(f"wrote {len(octets)}")
         return real_write(descriptor, octets)
 
-    monkeypatch.setattr(serial_line.os, "write", recording_write)
+    monkeypatch.setattr(serial_port.os, "write", recording_write)
 
 
 @pytest.mark.parametrize(
@@ -759,7 +760,7 @@ async def test_a_frame_goes_to_the_driver_in_one_write(
         return real_write(descriptor, octets)
 
     with monkeypatch.context() as patch:
-        patch.setattr(serial_line.os, "write", recording_write)
+        patch.setattr(serial_port.os, "write", recording_write)
         made.write(LONG)
         made.write(LONG[:100])
         assert writes == [LONG, LONG[:100]], "at once, not in a later turn of the loop"
@@ -847,7 +848,7 @@ def _count_openings(monkeypatch: pytest.MonkeyPatch) -> list[SerialSettings]:
         attempts.append(settings)
         return open_port(settings)
 
-    monkeypatch.setattr(serial_line, "open_port", counted)
+    monkeypatch.setattr(serial_port, "open_port", counted)
     return attempts
 
 

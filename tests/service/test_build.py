@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.endpoints import serial_line
+from bridge.endpoints import serial_port
 from bridge.endpoints.status import fetch
 from bridge.endpoints.tcp_session import SessionEnd
 from bridge.errors import BindError
@@ -222,7 +222,7 @@ async def test_a_driver_that_never_returns_keeps_neither_the_start_nor_the_end_w
         let_go.wait(60)
         raise OSError("too late")
 
-    monkeypatch.setattr(serial_line, "open_port", blocked)
+    monkeypatch.setattr(serial_port, "open_port", blocked)
     tasks = asyncio.all_tasks()
     text = SERVICE + _server() + _line("bay1", "/dev/ttyBLOCKED") + _outstation("a", 12, "bay1")
     async with asyncio.timeout(10):

@@ -17,6 +17,8 @@ from bridge.service.leds import PanelLink
 from bridge.service.outstation_tables import led
 from bridge.service.panel import render
 from hw.colour import Colour
+from hw.indicator import Indicator as HwIndicator
+from hw.indicator import LedState
 from tests.support.eventually import eventually
 from tests.support.frames import link_status, link_status_request
 from tests.support.masters import Master
@@ -105,6 +107,26 @@ def test_slow_exchanges_are_all_passed_on(panel: Panel) -> None:
     assert panel.indicator.events == ["request_sent", "answer_received"] * 10
 
 
+@pytest.mark.parametrize("cycle_ms", range(10, 200, 10))
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
+def test_thinning_hides_no_answer_from_the_indicator(cycle_ms: int, share: float) -> None:
+    """However request and answer fall: it hears of polls, and that they are answered."""
+    indicator, clock = HwIndicator(), Clock()
+    link = PanelLink(indicator, clock, lambda: None)
+    indicator.line_up(clock.now)
+    link.connection_state_changed(CONNECTED, "10.1.1.5:1")
+    link.request_sent()
+    link.answer_missed()
+    began_s = clock.now
+    while clock.now < began_s + 70:
+        link.request_sent()
+        clock.now += share * cycle_ms / 1000
+        link.answer_received()
+        clock.now += (1 - share) * cycle_ms / 1000
+        if clock.now > began_s + 3:
+            assert indicator.state(clock.now) is LedState.ANSWERING
+
+
 def test_what_is_missed_is_passed_on_however_fast(panel: Panel) -> None:
     panel.exchange(after_s=1)
     for _ in range(5):
@@ -128,6 +150,15 @@ def test_the_answer_after_a_missed_one_is_passed_on_however_soon(panel: Panel) -
     panel.link.answer_missed()
     panel.exchange(after_s=0.001)
     assert panel.indicator.events[-2:] == ["request_sent", "answer_received"]
+
+
+def test_the_first_exchange_of_another_master_is_passed_on_however_soon(panel: Panel) -> None:
+    panel.link.connection_state_changed(CONNECTED, "10.1.1.5:1")
+    panel.exchange(after_s=1)
+    panel.link.connection_state_changed(DISCONNECTED, "10.1.1.5:1")
+    panel.link.connection_state_changed(CONNECTED, "10.1.1.5:2")
+    panel.exchange(after_s=0.001)
+    assert panel.indicator.events[-3:] == ["master_connected", "request_sent", "answer_received"]
 
 
 # A whole bridge

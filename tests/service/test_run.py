@@ -196,8 +196,8 @@ def test_a_signal_ends_it_with_status_0_whatever_its_masters_and_lines_do(
 
 _BLOCKED_DRIVER = """
 import sys, threading
-from bridge.endpoints import serial_line
-serial_line.open_port = lambda settings: threading.Event().wait()
+from bridge.endpoints import serial_port
+serial_port.open_port = lambda settings: threading.Event().wait()
 from bridge.service.cli import main
 sys.exit(main())
 """

@@ -105,9 +105,9 @@ class Judge:
         self._last = 0
         self._pauses: list[tuple[float, float]] = []
 
-    def accuse(self, what: str, detail: str) -> None:
-        """Take note of a violation."""
-        self.violations.append(Violation(self.fault, what, detail))
+    def accuse(self, what: str, detail: str, *, fault: int | None = None) -> None:
+        """Take note of a violation, of the fault that is on unless it is said to be another's."""
+        self.violations.append(Violation(self.fault if fault is None else fault, what, detail))
 
     def new_number(self) -> int:
         """Return a number that was never used."""

@@ -95,4 +95,6 @@ class Report:
         yield f"VIOLATIONS: {len(self.violations)}: " + ", ".join(f"{n} {what}" for what, n in counts.items())
         yield from map(str, self.violations[:_VIOLATIONS_SHOWN])
         for fault in sorted({violation.fault for violation in self.violations})[:5]:
-            yield f"replay: python -m tests.soak.faults --seed {self.seed} --only {fault}"
+            # What shows only at the end has no fault of its own.
+            which = f"--only {fault}" if fault else f"--count {self.faults}"
+            yield f"replay: python -m tests.soak.faults --seed {self.seed} {which}"

@@ -121,11 +121,11 @@ class Site:
         pause_s: float = _PAUSE_S,
     ) -> bool:
         """Wait until it is so; if it is not in time accuse the bridge of it, and say False."""
-        begun_s = time.monotonic()
+        begun_s, fault = time.monotonic(), self.judge.fault
         while not await condition():
             passed_s = time.monotonic() - begun_s - self.judge.paused_since_s(begun_s)
             if passed_s > within_s:
-                self.judge.accuse("not in time", f"not within {within_s:g} s: {what}")
+                self.judge.accuse("not in time", f"not within {within_s:g} s: {what}", fault=fault)
                 return False
             await asyncio.sleep(pause_s)
         return True

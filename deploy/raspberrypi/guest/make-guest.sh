@@ -14,6 +14,8 @@ mmdebstrap --quiet --variant=custom --format=tar --skip=update,setup,cleanup \
 	--customize-hook="copy-in '$here/files/guest-agent' '$here/files/guest-setup' /usr/lib/guest" \
 	--customize-hook="copy-in '$here/files/guest-agent.service' '$here/files/guest-setup.service' /usr/lib/systemd/system" \
 	--customize-hook='chroot "$1" systemctl enable guest-agent guest-setup' \
+	--customize-hook='chroot "$1" systemctl --quiet mask apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer fstrim.timer getty@tty1 serial-getty@ttyS0 ldconfig proc-sys-fs-binfmt_misc.automount systemd-binfmt systemd-update-done systemd-pcrphase systemd-journal-catalog-update' \
+	--customize-hook='echo 6b1d9a341f2e4e3c9c1b0123456789ac > "$1/etc/machine-id"' \
 	--customize-hook='echo guest > "$1/etc/hostname"; echo "127.0.0.1 localhost guest" > "$1/etc/hosts"' \
 	trixie - - </dev/null >"$out/root.tar"
 sqfstar -comp lz4 -no-progress -quiet "$out/root.sqfs" <"$out/root.tar"

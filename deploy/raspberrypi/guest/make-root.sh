@@ -1,14 +1,13 @@
 #!/bin/sh
 # make-root.sh OUT.tar: Debian trixie for amd64 with the kernel of trixie-backports, which has gpio-sim.
 #
-# Takes a minute and a half. Root, or a user with sub-ids (see mmdebstrap(1), --mode=unshare).
+# Takes a minute. Root, or a user with sub-ids (see mmdebstrap(1), --mode=unshare).
 # DEBIAN_MIRROR is the archive to take it from.
 set -eu
 out=$1
 here=$(cd "$(dirname "$0")" && pwd)
 mirror=${DEBIAN_MIRROR:-http://deb.debian.org/debian}
 mirror=${mirror%/}
-components="main"
 # Run once at the end instead of after every package.
 late='for tool in update-initramfs depmod; do printf "#!/bin/sh\n" > "$1/usr/local/sbin/$tool"; chmod 755 "$1/usr/local/sbin/$tool"; done'
 
@@ -25,10 +24,9 @@ mmdebstrap --architectures=amd64 --variant=apt --format=tar \
 	--customize-hook='rm "$1/usr/local/sbin/update-initramfs" "$1/usr/local/sbin/depmod"' \
 	--customize-hook='version=$(ls "$1/usr/lib/modules"); chroot "$1" depmod "$version"; chroot "$1" update-initramfs -c -k "$version"' \
 	--customize-hook='cp "$1"/boot/vmlinuz-* "$1/boot/kernel"; mv "$1"/boot/initrd.img-* "$1/boot/initrd"; rm "$1"/boot/vmlinuz-*' \
-	--customize-hook='for unit in apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer fstrim.timer getty@tty1.service systemd-pcrphase.service systemd-hwdb-update.service systemd-journal-catalog-update.service; do ln -sf /dev/null "$1/etc/systemd/system/$unit"; done' \
 	--include="$(paste -sd, "$here/packages.list")" \
 	trixie "$out" \
-	"deb $mirror trixie $components" \
-	"deb $mirror trixie-updates $components" \
-	"deb $mirror-security trixie-security $components" \
-	"deb $mirror trixie-backports $components"
+	"deb $mirror trixie main" \
+	"deb $mirror trixie-updates main" \
+	"deb $mirror-security trixie-security main" \
+	"deb $mirror trixie-backports main"

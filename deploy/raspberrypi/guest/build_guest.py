@@ -1,0 +1,115 @@
+"""Build the guest for tests, an amd64 Debian with the package in it, and print its folder: `make guest`.
+
+Two layers are kept in the cache, each under the hash of what it was made from: the root file system (a minute,
+from Debian's archive) and the guest with the package installed (ten seconds, without network). What Debian has
+changed since is not part of the hash: delete the cached root to get it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+GUEST = Path(__file__).parent
+sys.path.insert(0, str(GUEST.parent / "package"))
+
+from build_deb import build  # noqa: E402  # a folder of scripts, not a package
+from wheels import cache_folder  # noqa: E402
+
+TOOLS = {"mmdebstrap": "mmdebstrap", "sqfstar": "squashfs-tools", "zstd": "zstd"}
+"""What the building needs, and the packages that have it."""
+
+_ROOT_INPUTS = ("make-root.sh", "dpkg.conf", "modules.list", "overlay-in-memory", "packages.list")
+_ROOT_WITHIN_S = 1800
+_GUEST_WITHIN_S = 300
+_KEEP_S = 24 * 3600
+
+
+def main() -> int:
+    """Build what is missing and print the folder with root.sqfs, kernel and initrd."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--root-path", action="store_true", help="print where the root is or would be kept")
+    options = parser.parse_args()
+    if options.root_path:
+        print(root_path())
+        return 0
+    missing = [package for tool, package in TOOLS.items() if shutil.which(tool) is None]
+    if missing:
+        print(f"not installed: apt-get install {' '.join(missing)}", file=sys.stderr)
+        return 1
+    try:
+        print(guest())
+    except subprocess.CalledProcessError as error:
+        print(f"{error.cmd[0]} failed with status {error.returncode}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def root_path() -> Path:
+    """Return where the root file system is kept for the recipe as it is."""
+    inputs = [GUEST / name for name in _ROOT_INPUTS]
+    return cache_folder() / "guest" / f"root-{_hash(inputs, os.environ.get('DEBIAN_MIRROR', ''))}.tar"
+
+
+def guest() -> Path:
+    """Return the folder of a guest with the package of this tree, built if need be."""
+    root = root_path()
+    if not root.exists():
+        root.parent.mkdir(parents=True, exist_ok=True)
+        _note(f"building {root} (a minute)")
+        partial = root.with_suffix(f".{os.getpid()}.tar")
+        _run([GUEST / "make-root.sh", partial], within_s=_ROOT_WITHIN_S)
+        partial.replace(root)
+    with tempfile.TemporaryDirectory(prefix="rtu-bridge-guest-") as folder:
+        package = build("amd64", Path(folder))
+        inputs = [GUEST / "make-guest.sh", *sorted((GUEST / "files").iterdir()), package]
+        made = root.parent / f"guest-{_hash(inputs, root.name)}"
+        if not made.exists():
+            _note(f"building {made} (ten seconds)")
+            partial = made.with_name(f"{made.name}.{os.getpid()}")
+            _run([GUEST / "make-guest.sh", root, package, partial], within_s=_GUEST_WITHIN_S)
+            partial.replace(made)
+    os.utime(made)
+    _forget_old(root.parent, made)
+    return made
+
+
+def _hash(inputs: Iterable[Path], *others: str) -> str:
+    digest = hashlib.sha256(repr(others).encode())
+    for path in inputs:
+        octets = path.read_bytes()
+        digest.update(f"{path.name} {len(octets)}\n".encode() + octets)
+    return digest.hexdigest()[:16]
+
+
+def _run(command: list[Path], *, within_s: float) -> None:
+    log = tempfile.TemporaryFile()  # noqa: SIM115  # closed with the process
+    try:
+        subprocess.run([str(word) for word in command], check=True, stdout=log, stderr=log, timeout=within_s)
+    except subprocess.SubprocessError:
+        log.seek(0)
+        sys.stderr.buffer.write(log.read())
+        raise
+
+
+def _forget_old(folder: Path, used: Path) -> None:
+    """Delete guests that nobody asked for since yesterday: each change of the program leaves one."""
+    for old in folder.glob("guest-*"):
+        if old != used and time.time() - old.stat().st_mtime > _KEEP_S:
+            shutil.rmtree(old, ignore_errors=True)
+
+
+def _note(text: str) -> None:
+    print(f"== {text}", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,70 @@
+"""What the tests of the deployment share: the package, built once, and the guest, booted once."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+from tests.deploy.guest import QEMU, Guest
+
+ROOT = Path(__file__).parents[2]
+DEPLOY = ROOT / "deploy/raspberrypi"
+WANTED = "RTU_BRIDGE_GUEST"
+_BUILD_WITHIN_S = 1800.0
+_TOOLS = {QEMU: "qemu-system-x86", "mmdebstrap": "mmdebstrap", "sqfstar": "squashfs-tools"}
+
+
+def build_package(architecture: str, into: Path) -> Path:
+    """Run the builder as `make deb` does and return the package."""
+    command = [sys.executable, str(DEPLOY / "package/build_deb.py"), architecture, "--into", str(into)]
+    built = subprocess.run(command, capture_output=True, text=True, timeout=600)
+    assert built.returncode == 0, built.stderr
+    return Path(built.stdout.strip())
+
+
+@pytest.fixture(scope="session", params=["amd64", "arm64"])
+def package(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The package, for each architecture."""
+    if shutil.which("dpkg-deb") is None:
+        pytest.skip("dpkg-deb is not installed")
+    return build_package(request.param, tmp_path_factory.mktemp("dist"))
+
+
+@pytest.fixture(scope="session")
+def guest_image() -> Path:
+    """The folder of the guest with this tree's package, or a skip that says what is missing."""
+    is_wanted = os.environ.get(WANTED) == "1"
+    missing = [package for tool, package in _TOOLS.items() if shutil.which(tool) is None]
+    if missing:
+        _not_here(f"apt-get install {' '.join(missing)}", is_wanted=is_wanted)
+    builder = [sys.executable, str(DEPLOY / "guest/build_guest.py")]
+    root = Path(
+        subprocess.run([*builder, "--root-path"], check=True, capture_output=True, text=True).stdout.strip()
+    )
+    if not is_wanted and not root.exists():
+        _not_here(
+            f"`make guest` builds it, or {WANTED}=1 (it needs Debian's archive and a minute)", is_wanted=False
+        )
+    built = subprocess.run(builder, capture_output=True, text=True, timeout=_BUILD_WITHIN_S)
+    assert built.returncode == 0, built.stderr
+    return Path(built.stdout.strip())
+
+
+@pytest.fixture(scope="session")
+def guest(guest_image: Path) -> Iterator[Guest]:
+    """A running guest, shared by all tests: leave the bridge as you found it or configure it anew."""
+    with Guest(guest_image) as guest:
+        yield guest
+
+
+def _not_here(remedy: str, *, is_wanted: bool) -> NoReturn:
+    if is_wanted:
+        pytest.fail(f"there is no guest: {remedy} ({WANTED}=1)", pytrace=False)
+    pytest.skip(f"there is no guest: {remedy}")
