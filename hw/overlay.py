@@ -83,7 +83,7 @@ class Overlay:
         time_us = to_us(now)
         _, left_us = self._step(cover, time_us)
         end_us = self._spans[cover].until_us
-        return to_s(end_us if left_us is None else time_us + left_us)
+        return to_s(end_us if left_us is None else min(end_us, time_us + left_us))
 
     def _step(self, cover: Cover, time_us: int) -> tuple[Colour, int | None]:
         return _LOOKS[cover][self.kind].pattern.at(time_us - self._spans[cover].begun_us)

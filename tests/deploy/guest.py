@@ -6,8 +6,8 @@
         with guest.plug_in("usb1") as rtu: ...    # a USB adapter, there for the block
         RawMaster("127.0.0.1", guest.port(20000))
 
-Nothing that it writes survives it. It reaches nothing but what is forwarded from loopback. Times that are allowed
-are five times what was seen on two busy cores without KVM.
+Nothing that it writes survives it. It reaches nothing but what is forwarded from loopback. Times that are
+allowed are five times what was seen on two busy cores without KVM.
 """
 
 from __future__ import annotations

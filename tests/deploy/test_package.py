@@ -1,4 +1,4 @@
-"""The Debian package, without installing it: what is in it, whose it is, and that it is the same each time."""
+"""The Debian package, without installing it: what is in it, whose it is, and that it is always the same."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from bridge.version import VERSION
 from tests.deploy.conftest import DEPLOY, ROOT, build_package
 
 sys.path.insert(0, str(DEPLOY / "package"))
-from elf import without_debug_sections  # noqa: E402  # a folder of scripts, not a package
-from targets import PYTHONS  # noqa: E402
+from elf import without_debug_sections  # a folder of scripts, not a package
+from targets import PYTHONS
 
 pytestmark = [pytest.mark.wire, pytest.mark.timeout(600)]
 

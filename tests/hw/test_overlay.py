@@ -61,6 +61,13 @@ def test_locate_is_a_flash_that_no_state_has() -> None:
         ]
 
 
+def test_its_end_is_announced_in_the_middle_of_a_step() -> None:
+    _, overlay = lost(LedKind.BICOLOUR)
+    overlay.cover(Cover.LAMP_TEST, 11.0, 1.3)
+    assert colours(overlay, 11.0, 13.9) == [(11.0, RED), (12.0, GREEN), (12.3, OFF)]
+    assert overlay.next_deadline(12.0) == 12.3
+
+
 def test_what_happens_underneath_is_seen_afterwards() -> None:
     light, overlay = lost(LedKind.BICOLOUR)
     overlay.cover(Cover.LOCATE, 11.0, 1.0)

@@ -1,8 +1,8 @@
 """Build the guest for tests, an amd64 Debian with the package in it, and print its folder: `make guest`.
 
-Two layers are kept in the cache, each under the hash of what it was made from: the root file system (a minute,
-from Debian's archive) and the guest with the package installed (ten seconds, without network). What Debian has
-changed since is not part of the hash: delete the cached root to get it.
+Two layers are kept in the cache, each under the hash of what it was made from: the root file system (a
+minute, from Debian's archive) and the guest with the package installed (ten seconds, without network). What
+Debian has changed since is not part of the hash: delete the cached root to get it.
 """
 
 from __future__ import annotations
