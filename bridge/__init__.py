@@ -35,8 +35,8 @@ from bridge.endpoints.address_filter import AddressFilter
 from bridge.endpoints.bridged_outstation import BridgedOutstation
 from bridge.endpoints.hub import LineHub
 from bridge.endpoints.local_outstation import Outstation
-from bridge.endpoints.serial_port import SerialSettings
 from bridge.endpoints.serial_outstation import PtyOutstations, SerialOutstations
+from bridge.endpoints.serial_port import SerialSettings
 from bridge.endpoints.tcp_server import (
     ConnectionState,
     ConnectionStateListener,

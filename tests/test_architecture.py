@@ -65,6 +65,7 @@ ONLY_IN = {
     "lgpio": set(),  # hw/pins.py imports it by its name where it is wanted
     "hw": {
         "bridge/service/build.py",
+        "bridge/service/front_panel.py",
         "bridge/service/cli.py",
         "bridge/service/boards.py",  # the boards' data, and pure functions of it
         "bridge/service/hardware.py",

@@ -13,8 +13,9 @@ from bridge.errors import BindError, EndpointError
 from bridge.link.control import Control, LinkFunction
 from bridge.link.frame import Frame
 from bridge.service import config, log_queue, logs, sim_config, streams
-from bridge.service.build import BOARD_LEDS, Bridge
+from bridge.service.build import Bridge
 from bridge.service.demo_master import DemoMaster
+from bridge.service.front_panel import BOARD_LEDS
 from bridge.service.paths import default_status_socket
 from bridge.service.run import run_in_loop, stop_signal
 from bridge.service.sim import example

@@ -7,16 +7,21 @@ import contextlib
 import gc
 import signal
 from collections.abc import Callable, Coroutine
+from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from bridge.endpoints.events import warn
 from bridge.errors import BindError
 from bridge.service import log_queue, logs
-from bridge.service.build import BOARD_LEDS, Bridge
+from bridge.service.build import Bridge
 from bridge.service.config import Configuration, load
+from bridge.service.front_panel import BOARD_LEDS
 from bridge.service.notify import kept_informed, lines_down
 
 T = TypeVar("T")
+
+POWEROFF_REQUEST: Final = "poweroff"
+"""The file that says that the button was held."""
 
 _STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 """SIGHUP is what a terminal that closes sends, or a session that ends."""
@@ -63,7 +68,8 @@ async def _until_the_end(main: Coroutine[Any, Any, T]) -> T:
 async def _serve(configuration: Configuration) -> str | None:
     """Serve until a signal; return why it could not, or None."""
     stopped = stop_signal()
-    bridge = Bridge(configuration)
+    forget_poweroff(configuration)
+    bridge = Bridge(configuration, ended=lambda: end_by_button(stopped, configuration))
     try:
         await bridge.start()
     except BindError as error:
@@ -76,6 +82,23 @@ async def _serve(configuration: Configuration) -> str | None:
         await stopped.wait()
     await bridge.close()
     return None
+
+
+def end_by_button(stopped: asyncio.Event, configuration: Configuration) -> None:
+    """End the program and leave word beside its status socket: an appliance then switches itself off."""
+    with contextlib.suppress(OSError):
+        _poweroff_request(configuration).touch()
+    stopped.set()
+
+
+def forget_poweroff(configuration: Configuration) -> None:
+    """Take back what an earlier run's button said."""
+    with contextlib.suppress(OSError):
+        _poweroff_request(configuration).unlink()
+
+
+def _poweroff_request(configuration: Configuration) -> Path:
+    return Path(configuration.service.status_socket).with_name(POWEROFF_REQUEST)
 
 
 def stop_signal() -> asyncio.Event:

@@ -10,8 +10,8 @@ from typing import Protocol
 from bridge.endpoints.address_filter import AddressFilter
 from bridge.endpoints.endpoint import Endpoint
 from bridge.endpoints.local_outstation import Outstation
-from bridge.endpoints.serial_port import SerialSettings
 from bridge.endpoints.serial_outstation import PtyOutstations, SerialOutstations
+from bridge.endpoints.serial_port import SerialSettings
 from bridge.endpoints.tcp_server import TcpServer
 from bridge.errors import BindError, EndpointError
 from bridge.link.framer import LinkErrorMode

@@ -27,7 +27,7 @@ def take(bridge: Bridge, configuration: Configuration, uptime_s: float) -> dict[
             _line(hub, configuration.lines[name].framing, configuration.lines[name].baud)
             for name, hub in bridge.hubs.items()
         ],
-        "system_led": bridge.led_status(None),
+        "system_led": bridge.front.led_status(None),
         "outstations": [_outstation(bridge, outstation) for outstation in configuration.outstations],
     }
 
@@ -99,7 +99,7 @@ def _outstation(bridge: Bridge, config: OutstationConfig) -> dict[str, Any]:
         "line": config.line,
         "link_address": config.link_address,
         "master": None if session is None else session.peer,
-        "led": bridge.led_status(config),
+        "led": bridge.front.led_status(config),
     }
     if bridged is None:
         return status

@@ -1,4 +1,4 @@
-"""LEDs of the packaged bridge in the guest, read back from the simulated pins while a master comes and goes."""
+"""LEDs of the packaged bridge in the guest, read back from the simulated pins."""
 
 from __future__ import annotations
 

@@ -167,7 +167,7 @@ async def test_a_disabled_outstation_is_not_served(adapter: Pty) -> None:
             assert await stranger.receive_to_the_end() == b""
         assert server.session_ends[SessionEnd.NOT_WANTED] == 1
         assert set(bridge.outstations) == {"a"}
-        assert set(bridge.indicators) == {"a", "off", "off-too"}
+        assert set(bridge.front.indicators) == {"a", "off", "off-too"}
 
 
 async def test_a_taken_port_leaves_nothing_running(adapter: Pty) -> None:
@@ -282,4 +282,12 @@ async def test_its_events_tell_of_its_life(adapter: Pty, caplog: pytest.LogCaptu
             with await Master.connect(bridge.servers["main"].endpoint):
                 await eventually(lambda: bridge.servers["main"].sessions, "the master")
     events = [record.getMessage() for record in caplog.records if record.name == "bridge"]
-    assert events == ["line up", "listening", "started", "master connected", "master disconnected", "stopped"]
+    assert events == [
+        "GPIO",
+        "line up",
+        "listening",
+        "started",
+        "master connected",
+        "master disconnected",
+        "stopped",
+    ]

@@ -17,8 +17,8 @@ from bridge.application.function import Function, Iin
 from bridge.application.measurement import Measurement, PointKind
 from bridge.endpoints.address_filter import AddressFilter
 from bridge.endpoints.local_outstation import Outstation
-from bridge.endpoints.serial_port import SerialSettings
 from bridge.endpoints.serial_outstation import SerialOutstations
+from bridge.endpoints.serial_port import SerialSettings
 from bridge.endpoints.tcp_server import ConnectionState, TcpServer
 from bridge.link.framer import LinkErrorMode
 from bridge.outstation.attributes import AttributeStore

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from bridge.service import build, config
-from bridge.service.build import BOARD_LEDS, Bridge
+from bridge.service import config, front_panel
+from bridge.service.build import Bridge
+from bridge.service.front_panel import BOARD_LEDS
 from hw.colour import Colour
 from hw.gpio import Outputs
 from hw.outputs import ColourOutput
@@ -39,13 +40,13 @@ class Pins:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Look over the shoulder of whatever bridge is made from now on."""
         self._outputs: Outputs | None = None
-        open_outputs = build.open_outputs
+        open_panel = front_panel.open_panel
 
         def opened(*arguments: object, **options: object) -> Outputs:
-            self._outputs = open_outputs(*arguments, **options)  # type: ignore[arg-type]
+            self._outputs = open_panel(*arguments, **options)  # type: ignore[arg-type]
             return self._outputs
 
-        monkeypatch.setattr(build, "open_outputs", opened)
+        monkeypatch.setattr(front_panel, "open_panel", opened)
 
     @property
     def names(self) -> set[str]:

@@ -1,0 +1,47 @@
+"""Where things are on the appliance. Tests give other places."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+CONFIGURATION = "bridge.toml"
+SETTINGS = "appliance.toml"
+PRESEED = "rpi-preseed.toml"
+ERRORS = "bridge.errors.txt"
+NOTES = "bridge.notes.txt"
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """The folders and files that the programs read and write.
+
+    `card` is the partition that a person edits, `kept` the folder for what was right last, on the data
+    partition, and `run` the system's /run.
+    """
+
+    card: Path = Path("/boot/config")
+    kept: Path = Path("/var/lib/rtu-bridge-appliance")
+    run: Path = Path("/run")
+    leds: Path = Path("/sys/class/leds")
+    mounts: Path = Path("/proc/self/mountinfo")
+    cmdline: Path = Path("/proc/cmdline")
+    bootloader: Path = Path("/proc/device-tree/chosen/bootloader")
+    devices: Path = Path("/dev")
+    image: Path = Path("/etc/rtu-bridge-appliance/image.json")
+    signers: Path = Path("/etc/rtu-bridge-appliance/update-signers")
+
+    @property
+    def own_run(self) -> Path:
+        """The folder of what the first boot decided. It is not the bridge's, which goes when that ends."""
+        return self.run / "rtu-bridge-appliance"
+
+    @property
+    def autoboot(self) -> Path:
+        """The file that tells the firmware which slot to boot."""
+        return self.card / "autoboot.txt"
+
+    @property
+    def trial(self) -> Path:
+        """The note about an update that is under way."""
+        return self.kept / "trial.json"
