@@ -1,4 +1,4 @@
-"""Device trees: those of Debian's arm64 kernels, fetched once through this machine's apt, and a reader of them."""
+"""Device trees: those of Debian's arm64 kernels, fetched once by this machine's apt, and a reader of them."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import struct
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeAlias
 
@@ -16,6 +17,7 @@ Tree: TypeAlias = Mapping[str, Mapping[str, bytes]]
 """Path of a node to its properties."""
 
 _WITHIN_S = 300
+_MAGIC = 0xD00DFEED
 _BEGIN_NODE, _END_NODE, _PROPERTY, _END = 1, 2, 3, 9
 _KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 _NOTHING_OF_THE_MACHINE = """\
@@ -39,7 +41,7 @@ class UnreachableError(Exception):
 def read(octets: bytes) -> Tree:
     """Return the nodes of a flattened device tree. Raises ValueError if it is none."""
     magic, _, structure, strings = struct.unpack_from(">4I", octets)
-    if magic != 0xD00DFEED:
+    if magic != _MAGIC:
         raise ValueError("no flattened device tree")
     nodes: dict[str, dict[str, bytes]] = {}
     path: list[str] = []
@@ -70,7 +72,9 @@ def _aligned(at: int) -> int:
 
 
 def debian_trees(suite: str) -> Path:
-    """Return the folder with the device trees of a suite's kernel for Broadcom, from the cache if it is there.
+    """Return the folder with the device trees of a suite's kernel, from the cache if they are there.
+
+    What Debian has changed since is not seen: delete the folder to get it.
 
     Raises `UnreachableError` where there is no apt, no network, or no such kernel.
     """
@@ -85,15 +89,15 @@ def debian_trees(suite: str) -> Path:
         partial.mkdir()
         for tree in found:
             shutil.copyfile(tree, partial / tree.name)
-        if not folder.exists():  # another run was faster
+        with suppress(OSError):  # another run was faster
             partial.rename(folder)
     return folder
 
 
 def _fetched(suite: str, folder: Path) -> list[Path]:
     apt = _apt_for(suite, folder)
-    _run(apt, folder, "apt-get", "-q", "update")
-    (kernel,) = _depends(apt, folder, "linux-image-arm64", "linux-image-")
+    _run(apt, folder, "apt-get", "-q", "-o", "APT::Update::Error-Mode=any", "update")
+    kernel = next(iter(_depends(apt, folder, "linux-image-arm64", "linux-image-")), "linux-image-arm64")
     # Since 7 the trees are in a package of their own, which is small.
     packages = [*_depends(apt, folder, kernel, "linux-base-"), kernel]
     for package in packages:

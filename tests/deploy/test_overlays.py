@@ -99,9 +99,21 @@ def _claimed_twice(tree: Tree) -> list[int]:
 
 
 def test_every_overlay_has_a_case() -> None:
-    assert NAMES == sorted(
-        ["disable-bt", "uart0-rs485"] + [f"uart{n}{end}" for n in (2, 3, 4, 5) for end in ("", "-rs485")]
-    )
+    pi4 = [f"uart{number}{end}" for number in (2, 3, 4, 5) for end in ("", "-rs485")]
+    assert sorted(["disable-bt", "uart0-rs485", *pi4]) == NAMES
+
+
+def test_where_debian_cannot_be_reached_the_reason_is_said(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    if shutil.which("apt-get") is None:
+        pytest.skip("no apt here")
+    monkeypatch.setenv("RTU_BRIDGE_CACHE", str(tmp_path))
+    monkeypatch.setenv("DEBIAN_MIRROR", "http://127.0.0.1:9/debian")
+    with pytest.raises(device_trees.UnreachableError, match="apt-get"):
+        device_trees.debian_trees("trixie")
+    # Nothing half-fetched is taken for the trees the next time.
+    assert list((tmp_path / "device-trees").iterdir()) == []
 
 
 def test_they_compile_to_the_same_octets_again_and_have_no_parameters(compiled: Path, tmp_path: Path) -> None:
@@ -172,7 +184,7 @@ def test_no_pin_is_claimed_by_two_devices(apply: Apply, overlay: str, board: str
 @pytest.mark.parametrize("board", [*PI3, *PI4])
 def test_debians_trees_have_bluetooth_and_the_mini_uart_on(plain: Callable[[str], Tree], board: str) -> None:
     tree = plain(board)
-    assert is_enabled(tree, MINI_UART)
+    assert is_enabled(tree, MINI_UART) is (board not in WITHOUT_BLUETOOTH)
     assert (BLUETOOTH in tree) is (board not in WITHOUT_BLUETOOTH)
     assert BLUETOOTH not in tree or is_enabled(tree, BLUETOOTH)
     assert _claimed_twice(tree) == []
