@@ -50,5 +50,13 @@ soak: setup
 faults: setup
 	$(BIN)/python -m tests.soak.faults
 
+deb: $(VENV)/.installed
+	@$(BIN)/python deploy/raspberrypi/package/build_deb.py $(ARCH)
+
+# Kept in RTU_BRIDGE_CACHE (~/.cache/rtu-bridge). A minute the first time, then seconds; half a minute to boot.
+guest: $(VENV)/.installed
+	@image=$$($(BIN)/python deploy/raspberrypi/guest/build_guest.py) && echo "$$image" && \
+	$(BIN)/python -m tests.deploy.guest "$$image"
+
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache

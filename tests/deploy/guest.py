@@ -18,6 +18,7 @@ import re
 import shutil
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -278,3 +279,15 @@ class Guest:
 
 def _socket(name: str, *device: str) -> list[str]:
     return ["-chardev", f"socket,id={name},path={name},server=on,wait=off", *device]
+
+
+def main(image: str) -> None:
+    """Boot the guest once, and say how long that took and what its bridge says."""
+    with Guest(Path(image)) as guest:
+        print(f"ready after {guest.booted_in_s:.0f} s")
+        guest.run("systemctl start rtu-bridge", within_s=300.0)  # it may not have finished its own
+        print(guest.run("systemctl show -p StatusText --value rtu-bridge").out, end="")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

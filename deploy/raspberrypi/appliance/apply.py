@@ -1,0 +1,91 @@
+"""Carries a plan out. A step that fails is told and the others are done: half a start is better than none."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Final
+
+from . import files, mounts
+from .places import ERRORS, NOTES, Places
+from .plan import RUN_FILES, Plan
+
+_LED_NAMES: Final = ("ACT", "led0")
+_FAST_MS: Final = "100"
+"""On and off: 5 Hz, as for a line that is down."""
+Writable = Callable[[Path], AbstractContextManager[None]]
+
+
+def apply(
+    plan: Plan,
+    places: Places,
+    *,
+    name_host: Callable[[str], None] = socket.sethostname,
+    writable: Writable = mounts.writable,
+) -> list[str]:
+    """Do what a plan says; return what failed. Raises nothing that a disk or the system does.
+
+    What the system needs comes first, then what the next boot needs, then what people read.
+    """
+    failures: list[str] = []
+    wanted = {file.name: file for file in plan.run_files}
+    for name in RUN_FILES:
+        with _told(failures):
+            file = wanted.get(name)
+            if file is None:
+                files.remove(places.run / name)
+            else:
+                files.write(places.run / name, file.text.encode(), file.mode)
+    with _told(failures):
+        name_host(plan.hostname)
+    if not plan.has_configuration:
+        flash(places.leds)
+    for name, octets in plan.keep.items():
+        with _told(failures):
+            _put(places.kept / name, octets, 0o600)
+    _tell_on_card(plan, places, writable, failures)
+    return failures
+
+
+def flash(leds: Path) -> None:
+    """Have the board's own LED flash fast, if it has one: no bridge runs that could."""
+    for name in _LED_NAMES:
+        with contextlib.suppress(OSError):
+            (leds / name / "trigger").write_text("timer")
+            (leds / name / "delay_on").write_text(_FAST_MS)
+            (leds / name / "delay_off").write_text(_FAST_MS)
+            return
+
+
+def lines(texts: tuple[str, ...]) -> bytes | None:
+    """Return lines as any editor shows them, Windows' too; None if there are none."""
+    return "".join(f"{text}\r\n" for text in texts).encode() or None
+
+
+def _tell_on_card(plan: Plan, places: Places, writable: Writable, failures: list[str]) -> None:
+    told = {ERRORS: lines(plan.problems), NOTES: lines(plan.notes)}
+    stale = [name for name, octets in told.items() if files.read(places.card, name).octets != octets]
+    if not stale:
+        return
+    with _told(failures), writable(places.card):
+        for name in stale:
+            with _told(failures):
+                _put(places.card / name, told[name], 0o644)
+
+
+def _put(path: Path, octets: bytes | None, mode: int) -> None:
+    if octets is None:
+        files.remove(path)
+    else:
+        files.write(path, octets, mode)
+
+
+@contextlib.contextmanager
+def _told(failures: list[str]) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        failures.append(str(error))
