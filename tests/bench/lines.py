@@ -22,11 +22,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import median
 
+from bridge.endpoints.status import fetch
 from tests.bench import rig
 from tests.bench.bridges import DEFAULT_PIN, machine, pinned, stop
 from tests.bench.frames import Exchange, exchange
@@ -34,6 +35,7 @@ from tests.bench.measure import UART_FIFO_OCTETS, cpu_seconds, memory_kib
 from tests.bench.measure import Plan as Cores
 from tests.bench.peers import BAUD, PEERS, Peer, Site
 from tests.bench.report import PINS, aligned, piped
+from tests.support.waiting import until
 
 OCTET_NS = 10 * 1_000_000_000 // BAUD  # 10 bit times: 8N1
 DEFAULT_PEERS = ("c", "ours", "ser2net")
@@ -124,6 +126,8 @@ def visit(peer: Peer, programs: Path, directory: Path, plan: Plan, cores: Cores)
         log = directory / "bridge.log"
         child = stack.enter_context(rig.process(peer.command(site), log=log, cores=cores.bridge_cores))
         masters = [stack.enter_context(rig.connected(port, child, log)) for port in ports]
+        if peer.key == "ours":
+            _await_lines(directory / "status.sock")
         for master in masters:
             rig.TcpChannel(master)
         pairs = [(pty.master, master.fileno()) for pty, master in zip(ptys, masters, strict=True)]
@@ -131,6 +135,17 @@ def visit(peer: Peer, programs: Path, directory: Path, plan: Plan, cores: Cores)
         command += [str(plan.warm_up_s), str(plan.seconds), *(f"{tty}:{tcp}" for tty, tcp in pairs)]
         with rig.on_cores(cores.client_cores):
             return _saturated(command, pairs, child.pid, log)
+
+
+def _await_lines(status_socket: Path) -> None:
+    """Waits until every line of our bridge is open: it listens before, and drops what comes for a closed one."""
+
+    def are_up() -> bool:
+        with suppress(OSError):
+            return all(line["is_up"] for line in fetch(str(status_socket))["lines"])
+        return False
+
+    until(are_up, "every line is up")
 
 
 def _saturated(command: Sequence[str], pairs: Sequence[tuple[int, int]], pid: int, log: Path) -> Block:

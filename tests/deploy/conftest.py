@@ -6,19 +6,25 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NoReturn
 
 import pytest
 
-from tests.deploy.guest import QEMU, Guest
+from tests.deploy.guest import QEMU, QEMU_ARM, Guest
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy/raspberrypi"
 WANTED = "RTU_BRIDGE_GUEST"
 _BUILD_WITHIN_S = 1800.0
 _TOOLS = {QEMU: "qemu-system-x86", "mmdebstrap": "mmdebstrap", "sqfstar": "squashfs-tools"}
+_BARE_TOOLS = {QEMU_ARM: "qemu-system-arm", "mmdebstrap": "mmdebstrap", "cpio": "cpio"}
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Make the marker known where it is used."""
+    config.addinivalue_line("markers", f"guest: boots an emulated machine; {WANTED}=1 builds it if need be")
 
 
 def build_package(architecture: str, into: Path) -> Path:
@@ -40,18 +46,26 @@ def package(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 @pytest.fixture(scope="session")
 def guest_image() -> Path:
     """The folder of the guest with this tree's package, or a skip that says what is missing."""
+    return _built_guest(_TOOLS)
+
+
+@pytest.fixture(scope="session")
+def bare_image() -> Path:
+    """The folder of the arm64 machine with a PL011, or a skip that says what is missing."""
+    return _built_guest(_BARE_TOOLS, "--bare")
+
+
+def _built_guest(tools: Mapping[str, str], *arguments: str) -> Path:
     is_wanted = os.environ.get(WANTED) == "1"
-    missing = [package for tool, package in _TOOLS.items() if shutil.which(tool) is None]
+    missing = [package for tool, package in tools.items() if shutil.which(tool) is None]
     if missing:
         _not_here(f"apt-get install {' '.join(missing)}", is_wanted=is_wanted)
-    builder = [sys.executable, str(DEPLOY / "guest/build_guest.py")]
+    builder = [sys.executable, str(DEPLOY / "guest/build_guest.py"), *arguments]
     root = Path(
         subprocess.run([*builder, "--root-path"], check=True, capture_output=True, text=True).stdout.strip()
     )
     if not is_wanted and not root.exists():
-        _not_here(
-            f"`make guest` builds it, or {WANTED}=1 (it needs Debian's archive and a minute)", is_wanted=False
-        )
+        _not_here(f"{WANTED}=1 builds it (a minute, from Debian's archive)", is_wanted=False)
     built = subprocess.run(builder, capture_output=True, text=True, timeout=_BUILD_WITHIN_S)
     assert built.returncode == 0, built.stderr
     return Path(built.stdout.strip())

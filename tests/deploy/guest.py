@@ -21,22 +21,24 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any, Self
 
 from tests.deploy.qmp import Qmp
 from tests.support.link_frames import take_frame
 from tests.support.waiting import until
 
-QEMU = "qemu-system-x86_64"
+QEMU, QEMU_ARM = "qemu-system-x86_64", "qemu-system-aarch64"
 BOOT_WITHIN_S = 120.0
 """20 s were seen, 30 s with the machine busy."""
 RUN_WITHIN_S = 60.0
 READY = "guest: ready"
 _HOST_PATIENCE_S = 30.0
+
+_PL011, _UARTCR, _UARTCR_RTS = 0x09000000, 0x30, 0x800
 
 _KERNEL = (
     "console=ttyS0 root=/dev/vda rootfstype=squashfs ro net.ifnames=0 loglevel=4 systemd.show_status=1 "
@@ -96,19 +98,19 @@ class Guest:
         image: Path,
         *,
         lines: int = 2,
-        adapters: Sequence[str] = ("usb1", "usb2"),
+        adapters: Mapping[str, str] = MappingProxyType({"usb1": "AAA1", "usb2": "BBB2", "cheap": "0001"}),
         ports: Sequence[int] = (20000,),
         kernel_arguments: str = "",
     ) -> None:
         """`image` is the folder that `build_guest.py` prints.
 
-        It has `lines` 16550 ports, /dev/ttyS1 and up to 3; FTDI adapters that are not plugged in yet, whose
-        serial numbers are their names; and its TCP `ports` forwarded.
+        It has `lines` 16550 ports, /dev/ttyS1 and up to 3; FTDI adapters that are not plugged in yet, by
+        name with their serial numbers; and its TCP `ports` forwarded.
         """
         assert 0 <= lines <= 3, "COM1 is the console, and there are four"
         self._image = image
         self._lines = lines
-        self._adapters = tuple(adapters)
+        self._adapters = dict(adapters)
         self._ports = tuple(ports)
         self._kernel_arguments = kernel_arguments
         self._requests = 0
@@ -165,8 +167,7 @@ class Guest:
         command += ["-append", f"{_KERNEL} {self._kernel_arguments}".strip()]
         disk = f"file={self._image / 'root.sqfs'},format=raw,if=none,id=disk,readonly=on"
         command += ["-drive", disk, "-device", "virtio-blk-pci,drive=disk"]
-        forwards = "".join(f",hostfwd=tcp:127.0.0.1:0-:{port}" for port in self._ports)
-        command += ["-netdev", f"user,id=net,restrict=on{forwards}", "-device", "virtio-net-pci,netdev=net"]
+        command += ["-netdev", self._network(), "-device", "virtio-net-pci,netdev=net"]
         command += ["-chardev", "file,id=console,path=console"]
         command += ["-device", "isa-serial,chardev=console,index=0"]
         for number in range(1, self._lines + 1):
@@ -174,9 +175,14 @@ class Guest:
         command += ["-device", "virtio-serial-pci"]
         command += _socket("agent", "-device", "virtserialport,chardev=agent,name=rtu.agent")
         command += ["-device", "qemu-xhci"]
-        for name in self._adapters:
-            command += _socket(name, "-device", f"usb-serial,chardev={name},serial={name}")
+        for name, serial in self._adapters.items():
+            command += _socket(name, "-device", f"usb-serial,chardev={name},serial={serial}")
         return [*command, "-qmp", "unix:qmp,server=on,wait=off"]
+
+    def _network(self) -> str:
+        return "user,id=net,restrict=on" + "".join(
+            f",hostfwd=tcp:127.0.0.1:0-:{port}" for port in self._ports
+        )
 
     def _find_forwarded(self) -> list[tuple[int, int]]:
         # Protocol[State]    FD  Source Address  Port   Dest. Address  Port RecvQ SendQ
@@ -275,6 +281,42 @@ class Guest:
         assert answer.pop("id") == self._requests, "an answer to another request"
         assert "error" not in answer, answer
         return answer
+
+
+class Pl011Machine(Guest):
+    """An arm64 machine whose one UART is a PL011, as a Raspberry Pi's: /dev/ttyAMA0.
+
+    It has Debian's kernel and Python and the unpacked package, but no systemd: tests start the program.
+    """
+
+    def __init__(self, image: Path, *, ports: Sequence[int] = (20000,)) -> None:
+        """`image` is the folder that `build_guest.py --bare` prints."""
+        super().__init__(image, lines=0, adapters={}, ports=ports)
+
+    def far_end(self) -> FarEnd:
+        """Return the far end of /dev/ttyAMA0."""
+        return FarEnd(self.folder / "ttyAMA0")
+
+    def is_rts_pin_high(self) -> bool:
+        """Return the level of the UART's RTS pin, from its control register, read from outside.
+
+        A port that asserts RTS has a low pin: a transceiver's DE on it must be high to send.
+        """
+        printed = self.qmp.monitor(f"xp /1wx {_PL011 + _UARTCR:#x}")
+        return not int(printed.split(":")[1], 16) & _UARTCR_RTS
+
+    def _command(self) -> list[str]:
+        command = [QEMU_ARM, "-M", "virt", "-accel", "tcg,thread=multi", "-cpu", "cortex-a72", "-smp", "2"]
+        command += ["-m", "1024", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"]
+        command += ["-kernel", str(self._image / "kernel"), "-initrd", str(self._image / "initrd")]
+        # The UART is the line's, so the console is elsewhere.
+        command += ["-append", "console=hvc0 net.ifnames=0 loglevel=4 mitigations=off nokaslr"]
+        command += ["-device", "virtio-serial-pci", "-chardev", "file,id=console,path=console"]
+        command += ["-device", "virtconsole,chardev=console"]
+        command += _socket("agent", "-device", "virtserialport,chardev=agent,name=rtu.agent")
+        command += ["-netdev", self._network(), "-device", "virtio-net-pci,netdev=net,romfile="]
+        command += _socket("ttyAMA0", "-serial", "chardev:ttyAMA0")
+        return [*command, "-qmp", "unix:qmp,server=on,wait=off"]
 
 
 def _socket(name: str, *device: str) -> list[str]:

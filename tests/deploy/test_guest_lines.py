@@ -12,7 +12,7 @@ from tests.support.waiting import until
 
 pytestmark = [pytest.mark.guest, pytest.mark.timeout(900)]
 
-ADAPTER = "/dev/serial/by-id/usb-QEMU_QEMU_USB_SERIAL_usb1-if00-port0"
+ADAPTER = "/dev/serial/by-id/usb-QEMU_QEMU_USB_SERIAL_AAA1-if00-port0"
 
 
 def _poll(master: RawMaster, rtu: FarEnd) -> None:
@@ -47,11 +47,23 @@ def test_an_adapter_is_plugged_in_and_pulled_out(guest: Guest) -> None:
 
 def test_an_adapter_answers_at_once_and_needs_no_alias_if_it_has_a_serial_number(guest: Guest) -> None:
     with guest.plug_in("usb2"):
-        guest.until("ls /dev/serial/by-id", "usb2")
-        device = guest.run("readlink -f /dev/serial/by-id/*usb2*").out.strip()
+        guest.until("ls /dev/serial/by-id", "BBB2")
+        device = guest.run("readlink -f /dev/serial/by-id/*BBB2*").out.strip()
         timer = f"/sys/bus/usb-serial/devices/{device.removeprefix('/dev/')}/latency_timer"
         assert guest.read(timer) == b"1\n"
         assert "rtu-usb" not in guest.run("ls /dev").out
+
+
+def test_an_adapter_without_a_serial_number_of_its_own_is_known_by_its_socket(guest: Guest) -> None:
+    with guest.plug_in("cheap"):
+        aliases = guest.until("ls /dev", "rtu-usb-")
+        (alias,) = [name for name in aliases.split() if name.startswith("rtu-usb-")]
+        target = guest.run(f"readlink -f /dev/{alias} /dev/serial/by-id/*_0001-*").out.split()
+        assert target[0] == target[1]
+        assert target[0].startswith("/dev/ttyUSB")
+    until(
+        lambda: "rtu-usb-" not in guest.run("ls /dev").out, "the alias goes with the adapter", within_s=60.0
+    )
 
 
 def test_the_system_led_flashes_fast_while_a_line_is_missing(guest: Guest) -> None:

@@ -77,7 +77,7 @@ def apply(compiled: Path, trees: Path, tmp_path: Path) -> Apply:
     def applied(board: str, overlays: Sequence[str]) -> Tree:
         result = tmp_path / "applied.dtb"
         files = [compiled / f"{name}.dtbo" for name in overlays]
-        command = ["fdtoverlay", "-i", trees / f"{board}.dtb", "-o", result, *files]
+        command: list[str | Path] = ["fdtoverlay", "-i", trees / f"{board}.dtb", "-o", result, *files]
         subprocess.run(command, check=True, capture_output=True, text=True)
         return device_trees.read(result.read_bytes())
 

@@ -303,6 +303,7 @@ class TestTheRun:
 
 
 @pytest.mark.wire
+@pytest.mark.timeout(300)
 def test_sixty_faults(tmp_path: Path) -> None:
     """One round of all kinds; `make faults` makes a thousand."""
     written = tmp_path / "report"
@@ -312,7 +313,7 @@ def test_sixty_faults(tmp_path: Path) -> None:
         command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as program:
         try:
-            output, errors = program.communicate(timeout=90)
+            output, errors = program.communicate(timeout=240)
         except subprocess.TimeoutExpired:
             # It ends its bridge, too.
             program.terminate()

@@ -1,4 +1,4 @@
-"""`python3 -I /usr/lib/rtu-bridge/appliance PROGRAM`: firstboot, update, commit, host-key."""
+"""`python3 -I /usr/lib/rtu-bridge/appliance PROGRAM`: firstboot, update, commit, host-key, make-update."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ _PROGRAMS = {
     "update": "update_command",
     "commit": "commit_command",
     "host-key": "host_key",
+    "make-update": "make_update",
 }
 
 

@@ -20,6 +20,10 @@ TIME_LIMIT_S: Final = 15
 """For reading and checking. A right configuration takes a tenth of a second."""
 
 
+class TooLongError(Exception):
+    """The time is over. No OSError, as TimeoutError is: those are taken for a file that cannot be read."""
+
+
 def main(arguments: Sequence[str]) -> int:
     """Run it and say on the console what is wrong; 1 only if this program itself failed."""
     return run(Places())
@@ -85,7 +89,7 @@ def _last_resort(places: Places, problem: str) -> None:
 @contextlib.contextmanager
 def _time_limit() -> Iterator[None]:
     def end(_number: int, _frame: object) -> None:
-        raise TimeoutError(f"reading the card took longer than {TIME_LIMIT_S} s")
+        raise TooLongError(f"reading the card took longer than {TIME_LIMIT_S} s")
 
     before = signal.signal(signal.SIGALRM, end)
     signal.alarm(TIME_LIMIT_S)

@@ -35,7 +35,7 @@ class Verdict(Enum):
 
 
 class Watch:
-    """Judges a trial from what is seen, the last time it was begun to be well, and the time."""
+    """Judges a trial: all must be well for some time without a break, before its time is over."""
 
     def __init__(
         self, expected: Expected | None, now: float, *, hold_s: float = HOLD_S, limit_s: float = LIMIT_S

@@ -21,7 +21,7 @@ class Places:
     """
 
     card: Path = Path("/boot/config")
-    kept: Path = Path("/var/lib/rtu-bridge-appliance")
+    kept: Path = Path("/data/rtu-bridge")
     run: Path = Path("/run")
     leds: Path = Path("/sys/class/leds")
     mounts: Path = Path("/proc/self/mountinfo")

@@ -59,9 +59,8 @@ def parse(text: str, source_name: str) -> Settings:
     wlan = _wlan(reader)
     if report.problems:
         raise ConfigurationError(report.problems)
-    return Settings(
-        hostname=name, wlan=wlan, authorized_keys=keys, notes=_notes(file, source_name, bool(keys))
-    )
+    notes = _notes(file, source_name, has_keys=bool(keys))
+    return Settings(hostname=name, wlan=wlan, authorized_keys=keys, notes=notes)
 
 
 class _Reader:

@@ -30,9 +30,7 @@ def verify(manifest: bytes, signature: bytes, signers: Path) -> None:
         command = ["ssh-keygen", "-Y", "verify", "-q", "-f", str(signers)]
         command += ["-I", SIGNER, "-n", NAMESPACE, "-s", str(path)]
         try:
-            done = subprocess.run(
-                command, input=manifest, check=False, capture_output=True, timeout=_LIMIT_S
-            )
+            done = subprocess.run(command, input=manifest, check=False, capture_output=True, timeout=_LIMIT_S)
         except (OSError, subprocess.SubprocessError) as error:
             raise UpdateError(f"cannot be checked: {error}") from None
     if done.returncode != 0:

@@ -1,13 +1,13 @@
 """The two slots of the card, and the file that tells the firmware which one to boot.
 
-    ==========  ==============================================================
-    partition   what it is
-    ==========  ==============================================================
-    1           FAT: autoboot.txt, and what a person edits
-    2, 3        FAT: firmware, kernel and device trees of slot a, of slot b
-    5, 6        squashfs: root file system of slot a, of slot b
-    7           ext4: data
-    ==========  ==============================================================
+==========  ==============================================================
+partition   what it is
+==========  ==============================================================
+1           FAT: autoboot.txt, and what a person edits
+2, 3        FAT: firmware, kernel and device trees of slot a, of slot b
+5, 6        squashfs: root file system of slot a, of slot b
+7           ext4: data
+==========  ==============================================================
 """
 
 from __future__ import annotations

@@ -24,10 +24,11 @@ sys.path.insert(0, str(GUEST.parent / "package"))
 from build_deb import build  # noqa: E402  # a folder of scripts, not a package
 from wheels import cache_folder  # noqa: E402
 
-TOOLS = {"mmdebstrap": "mmdebstrap", "sqfstar": "squashfs-tools", "zstd": "zstd"}
+TOOLS = {"mmdebstrap": "mmdebstrap", "sqfstar": "squashfs-tools", "cpio": "cpio"}
 """What the building needs, and the packages that have it."""
 
 _ROOT_INPUTS = ("make-root.sh", "dpkg.conf", "modules.list", "overlay-in-memory", "packages.list")
+_BARE_INPUTS = ("make-bare.sh", "dpkg.conf")
 _ROOT_WITHIN_S = 1800
 _GUEST_WITHIN_S = 300
 _KEEP_S = 24 * 3600
@@ -36,17 +37,18 @@ _KEEP_S = 24 * 3600
 def main() -> int:
     """Build what is missing and print the folder with root.sqfs, kernel and initrd."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--bare", action="store_true", help="the arm64 machine with a PL011 instead")
     parser.add_argument("--root-path", action="store_true", help="print where the root is or would be kept")
     options = parser.parse_args()
     if options.root_path:
-        print(root_path())
+        print(bare_root_path() if options.bare else root_path())
         return 0
     missing = [package for tool, package in TOOLS.items() if shutil.which(tool) is None]
     if missing:
         print(f"not installed: apt-get install {' '.join(missing)}", file=sys.stderr)
         return 1
     try:
-        print(guest())
+        print(bare_guest() if options.bare else guest())
     except subprocess.CalledProcessError as error:
         print(f"{error.cmd[0]} failed with status {error.returncode}", file=sys.stderr)
         return 1
@@ -55,27 +57,47 @@ def main() -> int:
 
 def root_path() -> Path:
     """Return where the root file system is kept for the recipe as it is."""
-    inputs = [GUEST / name for name in _ROOT_INPUTS]
-    return cache_folder() / "guest" / f"root-{_hash(inputs, os.environ.get('DEBIAN_MIRROR', ''))}.tar"
+    return _cached_root("root", _ROOT_INPUTS)
+
+
+def bare_root_path() -> Path:
+    """Return where the unpacked packages of the bare machine are kept."""
+    return _cached_root("bare", _BARE_INPUTS)
 
 
 def guest() -> Path:
     """Return the folder of a guest with the package of this tree, built if need be."""
-    root = root_path()
+    files = ("guest-agent", "guest-agent.service", "guest-setup", "guest-setup.service")
+    return _build(root_path(), "make-root.sh", "amd64", "make-guest.sh", files)
+
+
+def bare_guest() -> Path:
+    """Return the folder of a bare arm64 machine with the package of this tree, built if need be."""
+    return _build(
+        bare_root_path(), "make-bare.sh", "arm64", "make-bare-guest.sh", ("guest-agent", "bare-init")
+    )
+
+
+def _cached_root(kind: str, recipe: Iterable[str]) -> Path:
+    key = _hash([GUEST / name for name in recipe], os.environ.get("DEBIAN_MIRROR", ""))
+    return cache_folder() / "guest" / f"{kind}-{key}.tar"
+
+
+def _build(root: Path, root_maker: str, architecture: str, guest_maker: str, files: Iterable[str]) -> Path:
     if not root.exists():
         root.parent.mkdir(parents=True, exist_ok=True)
         _note(f"building {root} (a minute)")
         partial = root.with_suffix(f".{os.getpid()}.tar")
-        _run([GUEST / "make-root.sh", partial], within_s=_ROOT_WITHIN_S)
+        _run([GUEST / root_maker, partial], within_s=_ROOT_WITHIN_S)
         partial.replace(root)
     with tempfile.TemporaryDirectory(prefix="rtu-bridge-guest-") as folder:
-        package = build("amd64", Path(folder))
-        inputs = [GUEST / "make-guest.sh", *sorted((GUEST / "files").iterdir()), package]
+        package = build(architecture, Path(folder))
+        inputs = [GUEST / guest_maker, *(GUEST / "files" / name for name in files), package]
         made = root.parent / f"guest-{_hash(inputs, root.name)}"
         if not made.exists():
             _note(f"building {made} (ten seconds)")
             partial = made.with_name(f"{made.name}.{os.getpid()}")
-            _run([GUEST / "make-guest.sh", root, package, partial], within_s=_GUEST_WITHIN_S)
+            _run([GUEST / guest_maker, root, package, partial], within_s=_GUEST_WITHIN_S)
             partial.replace(made)
     os.utime(made)
     _forget_old(root.parent, made)
