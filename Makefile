@@ -1,11 +1,14 @@
 # make run | make test: each sets up by itself what it needs. make setup | check | bench | bench-polls | bench-lines | soak | faults | clean
+# make deb [ARCH=arm64|amd64]: the Debian package, in dist/. make guest: the emulated machine that tests it.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 # Peers that the interoperability tests drive. Without them those tests are skipped and say so.
 PEERS := tshark socat ser2net
 
-.PHONY: setup run test check bench bench-polls bench-lines soak faults clean peers
+.PHONY: setup run test check bench bench-polls bench-lines soak faults clean peers deb guest
+
+ARCH ?= arm64
 
 setup: $(VENV)/.installed peers
 

@@ -19,24 +19,35 @@ from bridge.bench.wire import BenchLine
 DONE, FAILED = 0, 1
 _STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _READ_OCTETS = 4096
+_LONGEST_NUMBER = 4
 
 
 class _Command(NamedTuple):
     arguments: str
     help: str
+    done: str
+
+
+class _WrongError(Exception):
+    """What is wrong with what was typed, and what would be right."""
 
 
 COMMANDS: Mapping[str, _Command] = {
-    "unplug": _Command("", "pull the bridge's adapter out"),
-    "replug": _Command("", "put it back"),
-    "babble": _Command("RTU", "let an RTU talk without end"),
-    "hush": _Command("RTU", "end that"),
-    "die": _Command("RTU", "let an RTU say and hear nothing"),
-    "revive": _Command("RTU", "end that"),
-    "delay": _Command("RTU SECONDS", "let an RTU answer later"),
-    "noise": _Command("SHARE", "damage this share of frames, and put stray octets before as many"),
-    "float": _Command("SHARE", "let random octets sound in this share of idle octet times"),
-    "clean": _Command("", "end noise and float"),
+    "unplug": _Command("", "pull the bridge's adapter out", "unplugged"),
+    "replug": _Command("", "put it back", "plugged in"),
+    "babble": _Command("RTU", "let an RTU talk without end", "RTU {0} babbles"),
+    "hush": _Command("RTU", "end that", "RTU {0} does not babble"),
+    "die": _Command("RTU", "let an RTU say and hear nothing", "RTU {0} is dead"),
+    "revive": _Command("RTU", "end that", "RTU {0} is alive"),
+    "delay": _Command("RTU SECONDS", "let an RTU answer later", "RTU {0} answers {1} s later"),
+    "noise": _Command(
+        "SHARE", "damage this share of frames, and put stray octets before as many", "noise in {0} of frames"
+    ),
+    "float": _Command(
+        "SHARE", "let random octets sound in this share of idle octet times", "floating in {0} of idle time"
+    ),
+    "clean": _Command("", "end noise and float", "clean"),
+    "help": _Command("", "list the commands", ""),
 }
 
 
@@ -55,7 +66,7 @@ def run_wire(line: BenchLine, *, noise: float, seed: int) -> int:
             print(f"BRIDGE {line.device}")
             for rtu in line.rtus:
                 print(f"RTU {rtu.device}")
-            sys.stdout.flush()
+            print('type "help" for what can go wrong, Ctrl-C to end', flush=True)
             for typed in _typed_until(stopped):
                 _obey(line, typed, seed)
         finally:
@@ -68,31 +79,53 @@ def _obey(line: BenchLine, typed: str, seed: int) -> None:
     if not words:
         return
     try:
-        _do(line, words[0], words[1:], seed)
-    except (ValueError, LookupError, TypeError) as error:
-        _complain(f"{typed.strip()}: {error}\n{_help()}")
+        done = _do(line, words[0], words[1:], seed)
+    except (_WrongError, ValueError) as error:
+        _complain(f"{typed.strip()}: {error}")
+    else:
+        print(done, flush=True)
 
 
-def _do(line: BenchLine, name: str, arguments: list[str], seed: int) -> None:
+def _do(line: BenchLine, name: str, arguments: list[str], seed: int) -> str:
+    """Do what was typed and return what to say. Raises `_WrongError`, and ValueError for what no line can."""
     if name not in COMMANDS:
-        raise LookupError("no such command")
-    expected = COMMANDS[name].arguments.split()
+        raise _WrongError('no such command; type "help"')
+    command = COMMANDS[name]
+    expected = command.arguments.split()
     if len(arguments) != len(expected):
-        raise TypeError(f"write {name} {COMMANDS[name].arguments}".rstrip())
+        raise _WrongError(f"write {name} {command.arguments}".rstrip())
+    values = [_value(text, what, line) for text, what in zip(arguments, expected, strict=True)]
     match name:
+        case "help":
+            return _help()
         case "unplug" | "replug":
             getattr(line, name)()
         case "clean":
             line.make_clean()
         case "noise":
-            _make_noise(line, float(arguments[0]), seed)
+            _make_noise(line, values[0], seed)
         case "float":
-            line.float_idle(float(arguments[0]))
+            line.float_idle(values[0])
         case _:
-            number = int(arguments[0])
-            if not 1 <= number <= len(line.rtus):
-                raise LookupError(f"there are RTUs 1 to {len(line.rtus)}")
-            getattr(line.rtus[number - 1], name)(*(float(each) for each in arguments[1:]))
+            getattr(line.rtus[int(values[0]) - 1], name)(*values[1:])
+    return command.done.format(*(f"{value:g}" for value in values))
+
+
+def _value(text: str, what: str, line: BenchLine) -> float:
+    if what == "RTU":
+        count = len(line.rtus)
+        if not text.isdecimal() or len(text) > _LONGEST_NUMBER or not 1 <= int(text) <= count:
+            raise _WrongError(f"{text} is no RTU; there {_numbered(count)}")
+        return int(text)
+    try:
+        return float(text)
+    except ValueError:
+        example = "0.5 (seconds)" if what == "SECONDS" else "0.1 (a tenth)"
+        raise _WrongError(f"{text} is no number; write one such as {example}") from None
+
+
+def _numbered(count: int) -> str:
+    return "is only RTU 1" if count == 1 else f"are RTUs 1 to {count}"
 
 
 def _make_noise(line: BenchLine, share: float, seed: int) -> None:

@@ -8,6 +8,8 @@ from enum import Enum
 
 from bridge.routing.timing import octet_time_s
 
+MOST_RTUS = 64
+"""Far more than RS-485 drives; each is a pty, of which the machine has a few thousand for everybody."""
 BRIDGE = 0
 """The bridge's number as a speaker and listener; the RTUs' are 1 and up."""
 
@@ -49,8 +51,8 @@ class MediumSettings:
             raise ValueError(f"a baud rate is positive, not {self.baud}; None is a wire that takes no time")
         if self.parity_bits not in (0, 1) or self.stop_bits not in (1, 2):
             raise ValueError("there are 0 or 1 parity bits and 1 or 2 stop bits")
-        if self.rtus < 1 or self.chunk_octets < 1:
-            raise ValueError("there is at least one RTU, and at least one octet in a chunk")
+        if not 1 <= self.rtus <= MOST_RTUS or self.chunk_octets < 1:
+            raise ValueError(f"there are 1 to {MOST_RTUS} RTUs, and at least one octet in a chunk")
         if self.latency_s is not None and not 0 <= self.latency_s < math.inf:
             raise ValueError(f"a latency is 0 seconds or more, not {self.latency_s}")
 

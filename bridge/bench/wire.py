@@ -34,9 +34,9 @@ class RtuEnd:
         """1 and up; the bridge is 0."""
 
     @property
-    def device(self) -> Path:
-        """Where an RTU simulator opens the line."""
-        return Path(self._line.port_of(self.number).path)
+    def device(self) -> str:
+        """The path where an RTU simulator opens the line, as pyserial takes it."""
+        return self._line.port_of(self.number).path
 
     def babble(self, octets: bytes | None = None) -> None:
         """Talk without end: these octets again and again, or random ones. Raises ValueError for none."""
@@ -149,8 +149,12 @@ class BenchLine:
             self._bench.close()
 
     @property
-    def device(self) -> Path:
-        """Where the bridge opens the line, each time it is plugged in: a symlink."""
+    def device(self) -> str:
+        """The path where the bridge opens the line, each time it is plugged in: a symlink."""
+        return str(self._link)
+
+    @property
+    def _link(self) -> Path:
         if self._device is None:
             raise RuntimeError("this bench line was not started")
         return self._device
@@ -162,7 +166,7 @@ class BenchLine:
         with self.changing() as (medium, now):
             if BRIDGE in self._ports:
                 medium.die(BRIDGE, now)
-                self.device.unlink(missing_ok=True)
+                self._link.unlink(missing_ok=True)
                 self._remove_port(BRIDGE)
 
     def replug(self) -> None:
@@ -264,7 +268,7 @@ class BenchLine:
     def _plug_in(self) -> None:
         port = self._add_port(BRIDGE)
         try:
-            self.device.symlink_to(port.path)
+            self._link.symlink_to(port.path)
         except OSError:
             self._remove_port(BRIDGE)
             raise

@@ -28,8 +28,11 @@ from bridge.routing.timing import Timing
 from bridge.routing.turn import Turn
 
 _HOLD_FRAMES = 32
-"""A session with this many frames waiting is not read from until half of them had their turn."""
-_NEVER_SENT = frozenset({Drop.EXPIRED, Drop.QUEUE_FULL})
+_HOLD_FRAMES_MORE = 2
+"""A session with so many frames waiting, and so many more for each outstation of the line, is not read from
+until half of them had their turn. A master that asks every outstation once is never held: it may have others,
+on other lines."""
+_NEVER_SENT = frozenset({Drop.EXPIRED, Drop.QUEUE_FULL, Drop.SUPERSEDED})
 
 
 class OutstationObserver(Protocol):
@@ -92,6 +95,7 @@ class LineHub:
         """Our own octets as the port hears them: how many, and how many times they were spoiled."""
         self._timer = Timer(self._loop, self._on_deadline)
         self._stations: dict[int, _Station] = {}
+        self._neighbours: set[int] = set()
         self._held: set[TcpSession] = set()
         self._steps: deque[Step] = deque()
         self._is_running = False
@@ -120,23 +124,37 @@ class LineHub:
         return self._turn.waiting_frames
 
     @property
+    def _hold_frames(self) -> int:
+        return _HOLD_FRAMES + _HOLD_FRAMES_MORE * len(self._stations)
+
+    @property
     def is_babbling(self) -> bool:
         """Whether somebody on the line talks without end."""
         return self._turn.is_babbling
 
     @property
     def addresses(self) -> tuple[int, ...]:
-        """The link addresses on this line."""
-        return tuple(self._stations)
+        """The link addresses on this line, neighbours' included."""
+        return (*self._stations, *self._neighbours)
 
     def add_station(
         self, address: int, name: str, observer: OutstationObserver | None = None
     ) -> OutstationCounters:
         """Make an outstation known and return the counters that it will have."""
-        counters = OutstationCounters(Diagnosis(response_timeout_s=self._timing.response_timeout_s))
+        timing = self._timing
+        diagnosis = Diagnosis(
+            response_timeout_s=timing.response_timeout_s,
+            request_ttl_s=timing.request_ttl_s,
+            control_ttl_s=timing.control_ttl_s,
+        )
+        counters = OutstationCounters(diagnosis)
         self._stations[address] = _Station(name, observer, counters)
         self._turn.add_station(address)
         return counters
+
+    def add_neighbour(self, address: int) -> None:
+        """Make a device known that is on the wire and that nobody reaches: a disabled outstation."""
+        self._neighbours.add(address)
 
     def deny_broadcasts(self) -> None:
         """Send no broadcast to this line: one of its outstations must not hear any."""
@@ -166,7 +184,7 @@ class LineHub:
     def submit(self, session: TcpSession, address: int, frame: Frame, now: float) -> None:
         """Take a master's frame for an outstation of this line."""
         self._run(self._turn.submit(session, address, frame, now))
-        if self._turn.waiting_of(session) >= _HOLD_FRAMES:
+        if self._turn.waiting_of(session) >= self._hold_frames:
             self._held.add(session)
             session.hold(self)
         self._settle()
@@ -203,7 +221,7 @@ class LineHub:
         if not octets:
             return True
         frames = self._framer.receive(octets, now)
-        half_heard_until_s = self._framer.next_deadline()
+        half_heard_until_s = self._framer.half_heard_until(now)
         steps = self._turn.heard(now, len(octets), half_heard_until_s)
         is_clean = self.counters.octets_discarded == self._discarded_seen
         if is_clean and half_heard_until_s is not None and not frames and not steps:
@@ -232,7 +250,9 @@ class LineHub:
     def _settle(self) -> None:
         """After a stimulus: read again from sessions whose queue has drained, and set the timer."""
         if self._held:
-            for session in [held for held in self._held if self._turn.waiting_of(held) <= _HOLD_FRAMES // 2]:
+            for session in [
+                held for held in self._held if self._turn.waiting_of(held) <= self._hold_frames // 2
+            ]:
                 self._held.discard(session)
                 session.release(self)
         deadline = self._turn.next_deadline()
@@ -290,7 +310,17 @@ class LineHub:
         elif step.reason is Drop.LINE_DOWN:
             diagnosis.line_failed(self._line.reason or "it was just lost", now)
         elif step.reason in _NEVER_SENT:
-            diagnosis.never_sent(step.reason, is_babbling=self._turn.is_babbling, now=now)
+            diagnosis.never_sent(
+                step.reason,
+                is_babbling=self._turn.is_babbling,
+                now=now,
+                waited_s=step.waited_s,
+                is_control=step.is_control,
+            )
+            if step.is_control:
+                miss = diagnosis.last_miss
+                reason = "" if miss is None else miss.sentence
+                warn("control dropped", outstation=station.name, line=self.name, reason=reason)
             if station.observer is not None:
                 station.observer.answer_missed()
 

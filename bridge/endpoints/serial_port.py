@@ -320,17 +320,15 @@ def open_port(settings: SerialSettings) -> serial.Serial:
         port.open()
     except (OSError, ValueError, termios.error) as error:
         code = _errno_of(error)
-        raise LineError(code, f"{device}: {_REMEDIES.get(code or 0) or in_words(error)}") from None
+        raise LineError(code, f"{device}: {_remedy(code, device) or in_words(error)}") from None
     with contextlib.suppress(OSError):
         # The lock of `exclusive` binds only programs that ask for it; this binds all but root's.
         fcntl.ioctl(port.fileno(), termios.TIOCEXCL)
     return port
 
 
+_MISSING = frozenset({errno.ENOENT, errno.ENODEV, errno.ENXIO})
 _REMEDIES = {
-    errno.ENOENT: "no such device; is the adapter plugged in, is the overlay loaded?",
-    errno.ENODEV: "no such device; is the adapter plugged in, is the overlay loaded?",
-    errno.ENXIO: "no such device; is the adapter plugged in, is the overlay loaded?",
     errno.EACCES: "permission denied; add the user that runs the bridge to the group dialout",
     errno.EPERM: "permission denied; add the user that runs the bridge to the group dialout",
     errno.EBUSY: "in use by another program; stop it (a getty or a modem manager, often)",
@@ -338,6 +336,19 @@ _REMEDIES = {
     errno.ENOTTY: "not a serial port",
     errno.EISDIR: "not a serial port",
 }
+
+
+def is_made_by_program(device: str) -> bool:
+    """Whether no driver makes this path: a pty, or a link to one, as those of a simulator or of socat."""
+    return device.startswith("/dev/pts/") or not device.startswith("/dev/")
+
+
+def _remedy(code: int | None, device: str) -> str | None:
+    if code not in _MISSING:
+        return _REMEDIES.get(code or 0)
+    if is_made_by_program(device):
+        return "no such device; does the program that makes it run?"
+    return "no such device; is the adapter plugged in, is the overlay loaded?"
 
 
 def _is_pty(device: str) -> bool:

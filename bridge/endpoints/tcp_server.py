@@ -265,6 +265,12 @@ class TcpServer:
         for outstation in destinations:
             outstation.receive(session, frame, now)
 
+    def octets_discarded(self, session: TcpSession) -> None:
+        """Tell the operator what else only counters would: the peer may speak something else than DNP3."""
+        (reason, *_) = session.counters.discards
+        hint = "octets that are no DNP3 frame; is the peer a DNP3 master?"
+        warn("octets discarded", peer=session.peer, server=self.name, reason=reason.value, hint=hint)
+
     def session_ended(self, session: TcpSession, reason: SessionEnd) -> None:
         """Count the end; if the session had outstations, take them back and tell everybody."""
         self.session_ends[reason] += 1

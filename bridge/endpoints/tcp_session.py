@@ -68,6 +68,9 @@ class SessionUser(Protocol):
     def frame_received(self, session: TcpSession, frame: Frame, now: float) -> None:
         """A whole, valid frame came."""
 
+    def octets_discarded(self, session: TcpSession) -> None:
+        """Octets came that are no frame: told once a session, at the first."""
+
     def session_ended(self, session: TcpSession, reason: SessionEnd) -> None:
         """The session is over: once, and before any successor is told that it began."""
 
@@ -95,6 +98,7 @@ class TcpSession(asyncio.BufferedProtocol):
         self._holders: set[Hashable] = set()
         self._closed = asyncio.Event()
         self._reason: SessionEnd | None = None
+        self._has_discarded = False
         self.peer = ""
         self.peer_address = ""
         self.frames_sent = 0
@@ -229,6 +233,9 @@ class TcpSession(asyncio.BufferedProtocol):
         self._pass_on(self._framer.on_deadline(now), now)
 
     def _pass_on(self, frames: list[Frame], now: float) -> None:
+        if self.counters.octets_discarded and not self._has_discarded:
+            self._has_discarded = True
+            self._user.octets_discarded(self)
         for frame in frames:
             self._user.frame_received(self, frame, now)
             if self._reason is not None:

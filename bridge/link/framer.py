@@ -101,6 +101,15 @@ class LinkFramer:
         """When `on_deadline` should be called, or None while nothing is waited for."""
         return self._deadline
 
+    def half_heard_until(self, now: float) -> float | None:
+        """Until when the sender may still be at what was just received; None if that ended with a frame.
+
+        After octets that are no frame, which may be the rest of a damaged one, it is as long as for a frame.
+        """
+        if self._deadline is not None:
+            return self._deadline
+        return None if self._after_good else now + self._frame_timeout_s
+
     def on_deadline(self, now: float) -> list[Frame]:
         """Give up a stalled candidate, return the frames found among its octets. Early calls do nothing."""
         frames: list[Frame] = []

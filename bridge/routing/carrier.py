@@ -34,12 +34,20 @@ class Carrier:
         self._begun_s = self._dead_until_s = _NEVER
 
     def heard(self, now: float, half_heard_until_s: float | None) -> None:
-        """Take note of octets; the time limit of a frame that is not whole yet, or None."""
+        """Take note of octets.
+
+        `half_heard_until_s`: the time limit of a frame that is not whole yet, or of the rest of one that was
+        damaged; None after a whole frame.
+        """
         self._heard_s = now
         silent_from_s = now + self._timing.turnaround_s
         if half_heard_until_s is not None and half_heard_until_s > silent_from_s:
             silent_from_s = half_heard_until_s
         self.silent_from_s = silent_from_s
+
+    def more_follows(self, now: float) -> None:
+        """Leave the line to whoever speaks: the frame just heard is not his last."""
+        self.silent_from_s = max(self.silent_from_s, now + self._timing.quiet_s)
 
     def sent(self, octets: int, now: float) -> None:
         """Take note of a frame handed to the port."""

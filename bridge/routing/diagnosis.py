@@ -90,11 +90,13 @@ _HEARD: dict[Miss, Callable[[Evidence], str]] = {
 _SENTENCES: dict[Miss, Callable[[_Case], str]] = {
     Miss.MASTER_GONE: lambda case: f"its master hung up before an answer came; {_heard(case.evidence)}",
     Miss.SUPERSEDED: lambda case: (
-        f"its master asked again after {_ms(case.elapsed_s)}, before the response timeout of "
-        f"{_ms(case.response_timeout_s)}; until then {_heard(case.evidence)}"
+        f"its master asked again after {_ms(case.elapsed_s)}{_before_timeout(case)}; "
+        f"until then {_heard(case.evidence)}"
     ),
     Miss.OVERRUN: lambda case: f"the exchange did not end and was cut off after {_ms(case.elapsed_s)}",
-    Miss.NOTHING_HEARD: lambda case: f"{_heard(case.evidence)} within {_ms(case.elapsed_s)}",
+    Miss.NOTHING_HEARD: lambda case: (
+        f"{_heard(case.evidence)} within the response timeout of {_ms(case.response_timeout_s)}"
+    ),
 }
 """Of the reasons that are not only what was heard."""
 
@@ -102,8 +104,16 @@ _SENTENCES: dict[Miss, Callable[[_Case], str]] = {
 class Diagnosis:
     """What one outstation's exchanges came to. All times are in seconds, `now` is monotonic."""
 
-    def __init__(self, *, response_timeout_s: float) -> None:
+    def __init__(
+        self,
+        *,
+        response_timeout_s: float,
+        request_ttl_s: float | None = None,
+        control_ttl_s: float | None = None,
+    ) -> None:
+        """Begin with nothing; the limits are those of the line, None where nobody knows them."""
         self.response_timeout_s = response_timeout_s
+        self._ttls_s = {"request_ttl_ms": request_ttl_s, "control_ttl_ms": control_ttl_s}
         self._responses: deque[float] = deque(maxlen=_KEPT_RESPONSES)
         self.requests = 0
         """Requests put on the wire that await an answer."""
@@ -158,12 +168,25 @@ class Diagnosis:
             sentence = f"it answered {_ms(late_by_s)} too late: the response timeout is {timeout}"
         self._missed(Miss.LATE, sentence, now)
 
-    def never_sent(self, reason: Drop, *, is_babbling: bool, now: float) -> None:
-        """Take note of a request that was dropped before it could be sent."""
-        if reason is Drop.EXPIRED and is_babbling:
-            self._missed(Miss.BABBLE, "the request was not sent: a device talked without end", now)
-        elif reason is Drop.EXPIRED:
-            self._missed(Miss.EXPIRED, "the request was not sent in time: the line was busy", now)
+    def never_sent(
+        self,
+        reason: Drop,
+        *,
+        is_babbling: bool,
+        now: float,
+        waited_s: float | None = None,
+        is_control: bool = False,
+    ) -> None:
+        """Take note of a request that was dropped before it could be sent, after it had waited so long.
+
+        Other reasons than EXPIRED, SUPERSEDED and QUEUE_FULL are no miss, and do nothing.
+        """
+        why = "a device talked without end" if is_babbling else "the line was busy"
+        if reason is Drop.EXPIRED:
+            told = self._expiry(waited_s, is_control=is_control)
+            self._missed(Miss.BABBLE if is_babbling else Miss.EXPIRED, f"{told}: {why}", now)
+        elif reason is Drop.SUPERSEDED:
+            self._missed(Miss.SUPERSEDED, f"its master asked again before it could be sent: {why}", now)
         elif reason is Drop.QUEUE_FULL:
             self._missed(Miss.QUEUE_FULL, "the request was not sent: too many were waiting", now)
 
@@ -189,6 +212,14 @@ class Diagnosis:
         miss = self.last_miss
         is_late = miss is not None and miss.miss is Miss.LATE and miss.at_s >= since_s
         return is_late and _heard_of(evidence) is Miss.NOTHING_HEARD
+
+    def _expiry(self, waited_s: float | None, *, is_control: bool) -> str:
+        """Return how long a request waited, and the limit that this was too long for."""
+        what = "control" if is_control else "request"
+        ttl_s = self._ttls_s[f"{what}_ttl_ms"]
+        if waited_s is None or ttl_s is None:
+            return f"the {what} was not sent in time"
+        return f"the {what} waited {_ms(waited_s)} and was not sent ({what}_ttl_ms is {ttl_s * 1000:.0f})"
 
     def _missed(self, miss: Miss, sentence: str, now: float) -> None:
         self.last_miss = LastMiss(miss, sentence, now)
@@ -227,6 +258,13 @@ def _heard(evidence: Evidence) -> str:
 
 def _sentence(miss: Miss, case: _Case) -> str:
     return _SENTENCES[miss](case) if miss in _SENTENCES else _heard(case.evidence)
+
+
+def _before_timeout(case: _Case) -> str:
+    # An exchange goes on beyond the timeout while there is something to hear.
+    if case.elapsed_s >= case.response_timeout_s:
+        return ""
+    return f", before the response timeout of {_ms(case.response_timeout_s)}"
 
 
 def _ms(seconds: float) -> str:

@@ -65,20 +65,15 @@ class EchoFilter:
         self._is_certain = False
 
     def _take_out(self, octets: bytes, expected: bytes) -> bytes:
-        equal = _equal_octets(octets, expected)
-        self.octets += equal
-        if equal == len(expected):
-            self.reset()
-        elif equal == len(octets):
-            self._expected, self._is_certain = expected[equal:], True
-        else:
+        shorter = min(len(octets), len(expected))
+        if octets[:shorter] != expected[:shorter]:
+            # Where the echo ends is not to be told: what somebody else said may begin like ours goes on.
             self.spoiled += 1
             self.reset()
-        return octets[equal:]
-
-
-def _equal_octets(one: bytes, other: bytes) -> int:
-    shorter = min(len(one), len(other))
-    if one[:shorter] == other[:shorter]:
-        return shorter
-    return next(at for at in range(shorter) if one[at] != other[at])
+            return octets
+        self.octets += shorter
+        if shorter == len(expected):
+            self.reset()
+        else:
+            self._expected, self._is_certain = expected[shorter:], True
+        return octets[shorter:]

@@ -160,8 +160,8 @@ class Exchange:
     deadline_s: float
     sent_s: float = 0.0
     """When the last octet of the last frame sent leaves the port."""
-    outbox: deque[Frame] = field(default_factory=deque)
-    """Frames of this exchange that go out as soon as nobody speaks."""
+    outbox: deque[tuple[Frame, bool]] = field(default_factory=deque)
+    """Frames that go out as soon as nobody speaks; whether the outstation's time to answer counts from it."""
     evidence: Evidence = field(default_factory=Evidence)
     is_in_fragment: bool = False
     """Whether a fragment of the answer has begun and not ended (rule 5)."""

@@ -1,9 +1,12 @@
 """The requests of all sessions that wait for their turn on a line.
 
 Rules:
-  1. Sessions take turns: the one whose last turn is longest ago is next.
+  1. Sessions take turns: the one whose last turn is longest ago is next, and of its outstations the one
+     whose last turn is longest ago. A new session comes behind those that are there: hanging up and coming
+     back is no way to the front.
   2. What ends somebody else's wait (confirms, link replies) goes first, then controls, then the rest: but no
-     more than a few turns in a row are taken before their time, so that nobody starves.
+     more than a few turns in a row are taken before their time, and none from who has waited for a response
+     timeout or is about to expire, so that nobody starves.
   3. What waited longer than it is worth is taken out, never sent.
 """
 
@@ -49,19 +52,31 @@ class Waiting:
     frames: tuple[Frame, ...]
     reading: Reading
     rank: Rank
+    arrived_s: float
     expires_s: float
+    asking_since_s: float | None = None
+    """When its master began to ask, if this takes the place of an earlier request."""
+
+    @property
+    def waits_since_s(self) -> float:
+        """Since when its master has been waiting for this outstation."""
+        return self.arrived_s if self.asking_since_s is None else self.asking_since_s
 
 
 class Queue:
     """What waits on one line."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, urgent_s: float) -> None:
+        """`urgent_s`: who has waited so long, or expires so soon, is not passed by any more."""
+        self._urgent_s = urgent_s
         self.waiting: deque[Waiting] = deque()
         """In the order of arrival; to be read only."""
         self._expiry_s = _NEVER
         """No request expires sooner."""
         self._turns = 0
         self._last_turn: dict[Hashable, int] = {}
+        self._last_turn_with: dict[Hashable, dict[int, int]] = {}
+        """Of a session with an outstation."""
         self._jumps = 0
 
     @property
@@ -76,12 +91,15 @@ class Queue:
     def add(self, waiting: Waiting) -> None:
         """Let a request wait."""
         self.waiting.append(waiting)
+        self._last_turn.setdefault(waiting.session, self._turns)
+        self._last_turn_with.setdefault(waiting.session, {}).setdefault(waiting.address, self._turns)
         if waiting.expires_s < self._expiry_s:
             self._expiry_s = waiting.expires_s
 
     def forget(self, session: Hashable) -> None:
         """Forget when a session had its last turn: it is over."""
         self._last_turn.pop(session, None)
+        self._last_turn_with.pop(session, None)
 
     def next_expiry(self) -> float | None:
         """When a request may expire, or None: never later than it does."""
@@ -111,18 +129,23 @@ class Queue:
         able = [waiting for waiting in self.waiting if starts_from(waiting) <= now]
         if not able:
             return None
-        chosen = able[0] if len(able) == 1 else self._choose(able)
+        chosen = able[0] if len(able) == 1 else self._choose(able, now)
         self.waiting.remove(chosen)
         self._turns += 1
         self._last_turn[chosen.session] = self._turns
+        self._last_turn_with[chosen.session][chosen.address] = self._turns
         return chosen
 
-    def _choose(self, able: list[Waiting]) -> Waiting:
-        due = min(able, key=lambda waiting: (self._last_turn.get(waiting.session, 0), waiting.rank))
-        first = min(able, key=lambda waiting: (waiting.rank, self._last_turn.get(waiting.session, 0)))
-        is_jump = first.session is not due.session
-        if is_jump and self._jumps < _MOST_JUMPS:
+    def _choose(self, able: list[Waiting], now: float) -> Waiting:
+        due = min(able, key=self._last_turns)
+        first = min(able, key=lambda waiting: (waiting.rank, self._last_turns(waiting)))
+        is_due_urgent = due.expires_s - now <= self._urgent_s or now - due.waits_since_s >= self._urgent_s
+        if first.rank < due.rank and self._jumps < _MOST_JUMPS and not is_due_urgent:
             self._jumps += 1
             return first
         self._jumps = 0
         return due
+
+    def _last_turns(self, waiting: Waiting) -> tuple[int, int, Rank]:
+        with_it = self._last_turn_with[waiting.session][waiting.address]
+        return self._last_turn[waiting.session], with_it, waiting.rank

@@ -32,6 +32,10 @@ class Dropped(NamedTuple):
     reason: Drop
     response_s: float | None = None
     """For a late answer: how long after the last octet of its request it came."""
+    waited_s: float | None = None
+    """For a request that expired: how long it had waited."""
+    is_control: bool = False
+    """Whether that request was a control."""
 
 
 class Finished(NamedTuple):

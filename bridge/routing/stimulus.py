@@ -72,6 +72,8 @@ class Reading(NamedTuple):
     asks_link_answer: bool = False
     function: Function | int | None = None
     """Of the master's fragment that the frame is a segment of; None for link services."""
+    is_last: bool = True
+    """Whether no later segment of an outstation's fragment follows."""
 
 
 class Reader:
@@ -118,7 +120,7 @@ class Reader:
         self._is_in_fragment = not header.fin
         sequence = self._control.sequence if header.fir else None
         if self._function == Function.UNSOLICITED_RESPONSE:
-            return Reading(Stimulus.UNSOLICITED, sequence, header.fir)
+            return Reading(Stimulus.UNSOLICITED, sequence, header.fir, is_last=header.fin)
         if not header.fin:
             return Reading(Stimulus.PART, sequence, header.fir)
         stimulus = _FRAGMENT_ENDS[self._control.fin, self._control.con]

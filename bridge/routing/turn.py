@@ -6,7 +6,8 @@ Rules:
   2. The segments of a request wait for each other and go out back to back; those that the link layer
      acknowledges one by one go out one by one.
   3. A master that asks the same outstation anew has given up its earlier request: the new one takes its
-     place, on the wire as well as in the queue.
+     place, on the wire as well as in the queue. The answer to the earlier one may be on its way: no other
+     session's request goes into it, and where others wait the new one waits with them.
   4. An exchange ends when its last frame passed, when nothing is heard for the response timeout, when its
      limit is over, or when the line goes down. While octets arrive the timeout waits, once more its length.
   5. When a session ends, what it had waiting is dropped. A request that it had on the wire holds the line
@@ -40,8 +41,11 @@ from bridge.routing.timing import Timing
 _ASKS_ANEW = frozenset({Stimulus.REQUEST, Stimulus.WHOLE_REQUEST})
 _AWAITS_MASTER = frozenset({Awaits.CONFIRM, Awaits.CONFIRM_AND_MORE, Awaits.SEGMENTS})
 _OF_THEIR_OWN_ACCORD = frozenset({Stimulus.UNSOLICITED, Stimulus.LINK_REQUEST})
+_BESIDE_THE_EXCHANGE = frozenset({Stimulus.LINK_REPLY, Stimulus.UNSOLICITED_CONFIRM})
+"""What a master may send during an exchange without being any further in it."""
 _MOST_OUTBOX_FRAMES = 16
 _NEVER = float("-inf")
+_NOBODY: tuple[int | None, float] = (None, _NEVER)
 
 
 class Turn:
@@ -51,10 +55,12 @@ class Turn:
         self._timing = timing
         self._denies_broadcasts = denies_broadcasts
         self._stations: dict[int, Station] = {}
-        self._queue = Queue()
+        self._queue = Queue(urgent_s=timing.response_timeout_s)
         self._carrier = Carrier(timing)
-        self._babble = BabbleGuard(babble_s=timing.babble_s, pause_s=timing.quiet_s)
+        self._babble = BabbleGuard(babble_s=timing.babble_s, pause_s=max(timing.quiet_s, timing.turnaround_s))
         self._exchange: Exchange | None = None
+        self._unheard = _NOBODY
+        """Whose answer may still come since its master asked anew, and until when (rule 3)."""
         self._is_up = False
 
     def add_station(self, address: int) -> None:
@@ -115,6 +121,7 @@ class Turn:
         self._is_up = True
         self._carrier.reset()
         self._babble.reset()
+        self._unheard = _NOBODY
         for station in self._stations.values():
             station.begin_line()
 
@@ -149,7 +156,7 @@ class Turn:
             if len(exchange.outbox) >= _MOST_OUTBOX_FRAMES or self._carrier.is_port_full(now):
                 return [Dropped(address, Drop.QUEUE_FULL)]
             exchange.advance(reading)
-            exchange.outbox.append(frame)
+            exchange.outbox.append((frame, reading.stimulus not in _BESIDE_THE_EXCHANGE))
             return self._go_on(now)
         expires_s = now + self._ttl_s(reading)
         steps: list[Step] = []
@@ -177,19 +184,22 @@ class Turn:
         if is_anew and exchange is not None and is_under_way and exchange.is_with(session, address):
             outcome = Outcome.ANSWERED if _lacks_its_master(exchange) else Outcome.SUPERSEDED
             steps += self._finish(outcome, now, Drop.SUPERSEDED)
+        since_s = now
         if self._queue.waiting:
             if is_anew:
-                steps += self._drop_waiting(
-                    Drop.SUPERSEDED,
+                superseded = self._queue.remove(
                     lambda waiting: (
                         waiting.session is session
                         and waiting.address == address
                         and waiting.reading.stimulus in _ASKS_ANEW
-                    ),
+                    )
                 )
+                since_s = min((waiting.waits_since_s for waiting in superseded), default=now)
+                steps += _dropped(address, sum(len(each.frames) for each in superseded), Drop.SUPERSEDED)
             if self.waiting_of(session) + len(frames) > self._timing.queue_frames:
                 return steps + _dropped(address, len(frames), Drop.QUEUE_FULL)
-        self._queue.add(Waiting(session, address, frames, reading, rank_of(reading), expires_s))
+        rank = rank_of(reading)
+        self._queue.add(Waiting(session, address, frames, reading, rank, now, expires_s, since_s))
         return steps
 
     def _ttl_s(self, reading: Reading) -> float:
@@ -226,17 +236,20 @@ class Turn:
             self._note_other(frame)
             return Dropped(None, Drop.UNKNOWN_SOURCE)
         reading = station.from_outstation.read_outstation(frame)
+        if not reading.is_last:
+            self._carrier.more_follows(now)
         if reading.stimulus in _OF_THEIR_OWN_ACCORD:
             return station.unasked(frame, reading)
         exchange = self._exchange
         if exchange is None:
             return self._refuse(station, frame, reading, now)
-        is_anothers = station.owes_another(exchange, frame, reading, now)
+        is_anothers = station.debts.is_to_another(exchange, frame, reading, now)
         if not exchange.accepts_answer(frame, reading, now, is_anothers=is_anothers):
             return self._refuse(station, frame, reading, now)
         self._babble.excuse(now)
         self._carrier.answered(now)
-        exchange.deadline_s = now + self._timing.response_timeout_s
+        if reading.stimulus is not Stimulus.LINK_ANSWER or exchange.reading.asks_link_answer:
+            exchange.deadline_s = now + self._timing.response_timeout_s
         if exchange.session is not None:
             return Deliver(exchange.session, frame.source, frame)
         self._forget_the_absent(exchange)
@@ -246,6 +259,8 @@ class Turn:
         """Name what is wrong with an answer."""
         late = station.late(frame, reading, now)
         if late is not None:
+            if frame.source == self._unheard[0] and reading.stimulus is not Stimulus.PART:
+                self._unheard = _NOBODY
             return late
         exchange = self._exchange
         if exchange is None:
@@ -306,7 +321,9 @@ class Turn:
         steps: list[Step] = []
         if waiting_now:
             for expired in self._queue.remove_expired(now):
-                steps += _dropped(expired.address, len(expired.frames), Drop.EXPIRED)
+                waited_s, is_control = now - expired.arrived_s, expired.rank is Rank.CONTROL
+                step = Dropped(expired.address, Drop.EXPIRED, None, waited_s, is_control)
+                steps += [step] * len(expired.frames)
         while True:
             exchange = self._exchange
             if exchange is None:
@@ -319,7 +336,7 @@ class Turn:
             elif exchange.outbox:
                 if now < self._carrier.silent_from_s:
                     return steps
-                steps.append(self._send(exchange, exchange.outbox.popleft(), now))
+                steps.append(self._send(exchange, *exchange.outbox.popleft(), now))
             elif exchange.awaits is Awaits.NOTHING:
                 outcome = Outcome.ANSWERED if exchange.is_answered else Outcome.UNANSWERED
                 steps += self._finish(outcome, now)
@@ -350,14 +367,15 @@ class Turn:
             started_s=now,
             deadline_s=now + self._timing.response_timeout_s,
         )
-        self._exchange.outbox.extend(waiting.frames)
+        self._exchange.outbox.extend((frame, True) for frame in waiting.frames)
 
-    def _send(self, exchange: Exchange, frame: Frame, now: float) -> Step:
+    def _send(self, exchange: Exchange, frame: Frame, is_part: bool, now: float) -> Step:
         self._carrier.sent(len(frame.octets), now)
         if frame.destination > SELF_ADDRESS:
             self._carrier.keep_silent()
-        exchange.sent_s = self._carrier.sent_until_s
-        exchange.deadline_s = exchange.sent_s + self._timing.response_timeout_s
+        if is_part:
+            exchange.sent_s = self._carrier.sent_until_s
+            exchange.deadline_s = exchange.sent_s + self._timing.response_timeout_s
         return Send(exchange.address, frame)
 
     def _finish(self, outcome: Outcome, now: float, unsent: Drop = Drop.EXPIRED) -> list[Step]:
@@ -368,9 +386,11 @@ class Turn:
         # The outstation has its whole response timeout, also for a request given up before.
         until_s = max(now, exchange.deadline_s) + self._timing.response_timeout_s
         if outcome in MISSED:
-            station.owes(exchange, until_s)
+            station.gives_up(exchange, until_s)
+            if outcome is Outcome.SUPERSEDED and exchange.awaits not in _AWAITS_MASTER:
+                self._unheard = exchange.address, exchange.deadline_s
         elif outcome is Outcome.ANSWERED:
-            station.answered(exchange, until_s)
+            station.debts.answered(exchange, until_s)
             if exchange.awaits is Awaits.CONFIRM_AND_MORE and exchange.sequence is not None:
                 station.unconfirmed = exchange.session, next_sequence(exchange.sequence, -1)
         is_selected = outcome is Outcome.ANSWERED and exchange.reading.function is Function.SELECT
@@ -383,13 +403,22 @@ class Turn:
         ]
 
     def _starts_from_s(self, waiting: Waiting) -> float:
-        """Return from when a request may start, the line's own state aside (rules 5 and 7)."""
+        """Return from when a request may start, the line's own state aside (rules 3, 5 and 7)."""
         frame = waiting.frames[0]
+        address, unheard_until_s = self._unheard
+        if waiting.address == address and not self._is_contended(waiting.session):
+            unheard_until_s = _NEVER
         if frame.destination > SELF_ADDRESS:
             others = (each for each in self._stations.values() if each.session is not waiting.session)
-            return max((other.selected_until_s for other in others), default=_NEVER)
-        station = self._stations[waiting.address]
-        return station.safe_from_s(waiting.session, frame, waiting.reading)
+            selected_until_s = max((other.selected_until_s for other in others), default=_NEVER)
+            # Whoever selects again and again keeps nobody waiting for longer than one selection is good for.
+            patience_s = waiting.arrived_s + self._timing.response_timeout_s
+            return max(unheard_until_s, min(selected_until_s, patience_s))
+        debts = self._stations[waiting.address].debts
+        return max(unheard_until_s, debts.safe_from_s(waiting.session, frame, waiting.reading))
+
+    def _is_contended(self, session: Hashable) -> bool:
+        return any(waiting.session is not session for waiting in self._queue.waiting)
 
     def _drop_waiting(self, reason: Drop, is_unwanted: Callable[[Waiting], bool]) -> list[Step]:
         return [

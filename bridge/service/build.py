@@ -57,6 +57,8 @@ class Bridge:
                 self.hubs[outstation.line].deny_broadcasts()
             if outstation.enabled:
                 self._add(outstation)
+            else:
+                self.hubs[outstation.line].add_neighbour(outstation.link_address)
         self._status = StatusServer(configuration.service.status_socket, self.snapshot)
         self._control = ControlServer(control_path(configuration.service.status_socket), self._obey)
 

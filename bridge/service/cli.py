@@ -153,15 +153,22 @@ def _add_loopback(commands: argparse._SubParsersAction[argparse.ArgumentParser])
     )
     loopback.add_argument("port", metavar="PORT", help="with TX and RX connected; or one end of a cable")
     loopback.add_argument("other", metavar="PORT2", nargs="?", help="the other end")
-    loopback.add_argument("--baud", metavar="N", type=int, nargs="+", default=(), help="default: five rates")
+    loopback.add_argument(
+        "--baud", metavar="N[,N...]", default="", help="such as 9600,19200; default: five rates"
+    )
     loopback.add_argument("--direction", choices=("automatic", "rs485"), default="automatic")
     loopback.set_defaults(command=_loopback)
 
 
 def _loopback(options: argparse.Namespace) -> int:
-    from bridge.service.loopback import loopback
+    from bridge.service.loopback import loopback, rates_of
 
-    return loopback(options.port, options.other, rates=options.baud, direction=options.direction)
+    try:
+        rates = rates_of(options.baud)
+    except ValueError as error:
+        streams.complain(f"rtu-bridge loopback: --baud: {error}")
+        return WRONG
+    return loopback(options.port, options.other, rates=rates, direction=options.direction)
 
 
 def _add_leds(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

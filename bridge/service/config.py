@@ -280,11 +280,12 @@ def read_toml(text: str, source_name: str) -> dict[str, Any]:
     # Not only TOMLDecodeError: a number of thousands of digits raises a plain ValueError.
     except ValueError as error:
         reason = str(error)
-    raise ConfigurationError([_syntax_problem(source_name, reason, lines=len(text.splitlines()))])
+    raise ConfigurationError([_syntax_problem(source_name, reason, text)])
 
 
 _LONGEST_REASON: Final = 120
 """tomllib quotes what it could not read."""
+_OUTSTATION_HEADER: Final = re.compile(r"\s*\[\[?\s*outstation\s*\]")
 _SYNTAX_REMEDIES: Final = (
     ("Cannot declare", "write each table once, under a name of its own"),
     ("Cannot overwrite", "write each key once"),
@@ -292,12 +293,16 @@ _SYNTAX_REMEDIES: Final = (
 )
 
 
-def _syntax_problem(source_name: str, reason: str, *, lines: int) -> str:
+def _syntax_problem(source_name: str, reason: str, text: str) -> str:
     """Turn tomllib's "reason (at line 4, column 2)" into a line of ours."""
-    remedy = next(text for start, text in _SYNTAX_REMEDIES if reason.startswith(start))
+    remedy = next(right for start, right in _SYNTAX_REMEDIES if reason.startswith(start))
+    lines = text.splitlines()
     place = re.search(r" \(at (?:line (\d+), column (\d+)|end of document)\)$", reason)
     if place is None:
         return f"{source_name}: {shortened(reason, _LONGEST_REASON)}; {remedy}"
     reason = shortened(reason[: place.start()], _LONGEST_REASON)
-    where = f"{place[1]}: column {place[2]}" if place[1] else f"{lines}: end of file"
+    if place[1] and _OUTSTATION_HEADER.match(text.split("\n")[int(place[1]) - 1]):
+        # The same table twice, or a table and then an array of that name.
+        remedy = "write [[outstation]], in two brackets, for each RTU"
+    where = f"{place[1]}: column {place[2]}" if place[1] else f"{len(lines)}: end of file"
     return f"{source_name}:{where}: {reason}; {remedy}"

@@ -15,7 +15,7 @@ from hw.gesture import Gesture
 from hw.gpio import GpioBackend, Panel, open_panel
 from hw.indicator import Heartbeat, Indicator, LedKind
 from hw.input_reader import ButtonReader, InputReader
-from hw.outputs import Output
+from hw.outputs import NoOutput, Output
 from hw.overlay import Overlay
 from hw.pattern import Light
 from hw.wiring import BicolourPins, InputPin, KernelLed, LedPin, LedWiring, PanelWiring, Pull, RelayPin
@@ -102,7 +102,19 @@ class FrontPanel:
 
     def obey(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
         """Carry out a request of the control socket about the LEDs, and return its answer."""
-        return led_requests.obey(request, self._driver, self._leds)
+        return led_requests.obey(request, self._driver, self._leds, self._unlit())
+
+    def _unlit(self) -> led_requests.Unlit:
+        panel = self.panel
+        usual = panel.problem or 'gpio is "none" in the configuration'
+        by_led = {
+            name: panel.pin_problems.get(name, usual)
+            for name, output in panel.leds.items()
+            if isinstance(output, NoOutput)
+        }
+        # Where there is no GPIO at all, that is the reason; else that of any LED will do.
+        is_dark = len(by_led) == len(panel.leds)
+        return led_requests.Unlit(by_led, (panel.problem or by_led[SYSTEM_LED]) if is_dark else None)
 
     def _gestured(self, gesture: Gesture) -> None:
         note("button", gesture=gesture.value)

@@ -12,6 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from bridge.endpoints.serial_port import is_made_by_program
 from bridge.service import boards
 from bridge.service.config import Configuration, LedConfig, LineConfig
 from hw.assembly import Assembly, AssemblyError, Use
@@ -145,6 +146,8 @@ class _Line:
         lines = (uart.lines_for(self.use.direction) or uart.config_lines) if uart else ()
         if lines:
             return f"are these lines in config.txt: {', '.join(lines)}? They work after a reboot"
+        if is_made_by_program(self.use.device):
+            return "does the program that makes it run?"
         return "is the adapter plugged in, or the name another?"
 
     def _rests_by(self) -> str:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from bridge.endpoints.address_filter import AddressFilter
 from bridge.endpoints.endpoint import Endpoint
+from bridge.errors import FilterError
 from bridge.link.address import LAST_INDIVIDUAL, AddressKind, kind_of
 from bridge.link.framer import LinkErrorMode
 from bridge.routing.timing import default_broadcast_dead_time_s
@@ -40,7 +41,6 @@ from bridge.service.schema import (
     read_row,
     seconds,
     shown,
-    strings,
     under,
 )
 
@@ -119,10 +119,22 @@ def _link_address(value: int) -> int:
 def _masters(value: list[object]) -> AddressFilter:
     if len(value) > _MOST_MASTERS:
         raise RefusedError(f"has {len(value)} entries; write at most {_MOST_MASTERS}, or networks")
-    texts = strings(value)
-    for text in texts:
-        _refuse_long(text, "an address '10.1.1.5', a wildcard '10.1.*.7' or a network '10.8.0.0/16'")
-    return AddressFilter.parse(texts)
+    problems = [problem for number, each in enumerate(value, start=1) for problem in _master(number, each)]
+    if problems:
+        raise RefusedError(*problems)
+    return AddressFilter.parse(map(str, value))
+
+
+def _master(number: int, value: object) -> Iterator[str]:
+    """Yield what is wrong with one entry by itself: nothing, or one problem."""
+    if not isinstance(value, str):
+        yield f"entry {number} is {kind_title(value)}; write strings only, in quotes"
+        return
+    try:
+        _refuse_long(value, "an address '10.1.1.5', a wildcard '10.1.*.7' or a network '10.8.0.0/16'")
+        AddressFilter.parse([value])
+    except (RefusedError, FilterError) as error:
+        yield str(error)
 
 
 def _endpoint(value: str) -> Endpoint:

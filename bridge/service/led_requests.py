@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
-from typing import Any, Final, Protocol
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple, Protocol
 
 LONGEST_S: Final = 3600.0
 LAMP_TEST_S: Final = 3.0  # a second for each colour of a bi-colour LED
@@ -32,19 +33,34 @@ class LedPanel(Protocol):
     def uncover(self) -> None: ...  # noqa: D102
 
 
+class Unlit(NamedTuple):
+    """Why LEDs cannot light: each by its name, and all of them if none can."""
+
+    by_led: Mapping[str, str] = MappingProxyType({})
+    everything: str | None = None
+
+
 class _RefusedError(Exception):
     """Why a request is not carried out."""
 
 
-def obey(request: Mapping[str, Any], panel: LedPanel, leds: Mapping[str, str | None]) -> dict[str, str]:
-    """Carry out a request and return the answer; `leds` are the outstations' LEDs. Raises nothing."""
+def obey(
+    request: Mapping[str, Any],
+    panel: LedPanel,
+    leds: Mapping[str, str | None],
+    unlit: Unlit = Unlit(),  # noqa: B008
+) -> dict[str, str]:
+    """Carry out a request and return the answer; `leds` are the outstations' LEDs. Raises nothing.
+
+    Where no light would be seen the answer is an error that says why.
+    """
     try:
-        return {"done": _obey(request, panel, leds)}
+        return {"done": _obey(request, panel, leds, unlit)}
     except _RefusedError as refused:
         return {"error": str(refused)}
 
 
-def _obey(request: Mapping[str, Any], panel: LedPanel, leds: Mapping[str, str | None]) -> str:
+def _obey(request: Mapping[str, Any], panel: LedPanel, leds: Mapping[str, str | None], unlit: Unlit) -> str:
     what = request.get("do")
     if not isinstance(what, str) or what not in _KEYS:
         raise _RefusedError(f'"do" must be one of {", ".join(_KEYS)}')
@@ -54,11 +70,13 @@ def _obey(request: Mapping[str, Any], panel: LedPanel, leds: Mapping[str, str | 
         panel.uncover()
         return "all LEDs show again what happens"
     duration_s = _seconds(request.get("seconds", LAMP_TEST_S if what == "lamp_test" else LOCATE_S))
+    name = request.get("outstation")
+    led = None if name is None else _led_of(name, leds)
+    _refuse_unlit(name, led, unlit)
     if what == "lamp_test":
         panel.lamp_test(duration_s)
         return f"all LEDs are tested for {duration_s:g} s"
-    name = request.get("outstation")
-    panel.locate(None if name is None else _led_of(name, leds), duration_s)
+    panel.locate(led, duration_s)
     return f"{'all LEDs flash' if name is None else f'the LED of {name} flashes'} for {duration_s:g} s"
 
 
@@ -78,6 +96,13 @@ def _led_of(name: object, leds: Mapping[str, str | None]) -> str:
     if led is None:
         raise _RefusedError(f"outstation {name} has no LED")
     return led
+
+
+def _refuse_unlit(name: object, led: str | None, unlit: Unlit) -> None:
+    if unlit.everything is not None:
+        raise _RefusedError(f"no LED can light: {unlit.everything}")
+    if led is not None and led in unlit.by_led:
+        raise _RefusedError(f"the LED of {name} cannot light: {unlit.by_led[led]}")
 
 
 def _short(value: object) -> str:

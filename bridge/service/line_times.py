@@ -71,11 +71,13 @@ def check(row: Row, report: Report) -> None:
     _check_exchange_limit(row, report)
     for label in _DELAYS:
         _check_delay(row, label, report)
+    _check_turnaround(row, report)
 
 
 def warn(row: Row, report: Report) -> None:
     """Report times that are possible and probably not meant, in a row that `check` found right."""
     _warn_of_ttls(row, report)
+    _warn_of_silence(row, report)
     _warn_of_direction(row, report)
 
 
@@ -162,6 +164,18 @@ def _check_delay(row: Row, label: str, report: Report) -> None:
     report.add(under(row.path, label), problem)
 
 
+def _check_turnaround(row: Row, report: Report) -> None:
+    turnaround_s, response_timeout_s = row.get("turnaround_s"), row.get("response_timeout_s")
+    if turnaround_s is None or response_timeout_s is None or turnaround_s > _LONGEST_DELAY_S:
+        return
+    if turnaround_s >= response_timeout_s:
+        report.add(
+            under(row.path, "turnaround"),
+            f"{_delay_ms(turnaround_s)} is not shorter than the response timeout "
+            f"of {_ms(response_timeout_s)}; write less, such as '20 bits', or leave it out",
+        )
+
+
 def _at_most(longest_s: float, row: Row) -> str:
     baud = row.get("baud")
     in_bits = "" if baud is None else f" or '{math.floor(longest_s * baud)} bits'"
@@ -189,6 +203,19 @@ def _warn_of_ttls(row: Row, report: Report) -> None:
             "a control is sent later than any other request; "
             f"write at most {_ceil_ms(request_ttl_s)}, or request_ttl_ms = {_ceil_ms(control_ttl_s)}",
         )
+
+
+def _warn_of_silence(row: Row, report: Report) -> None:
+    """Warn of silence so long that a control which has to wait for its end expires."""
+    control_ttl_s = row.get("control_ttl_s")
+    for label, key in (("turnaround", "turnaround"), ("broadcast_dead_time", "broadcast_dead_time_ms")):
+        silence_s = row.get(f"{label}_s")
+        if silence_s >= control_ttl_s:
+            report.add(
+                under(row.path, key),
+                f"{_delay_ms(silence_s)} is not shorter than the control TTL of {_ms(control_ttl_s)}: "
+                "controls expire while they wait for it to end; write less, or a longer control_ttl_ms",
+            )
 
 
 def _warn_of_direction(row: Row, report: Report) -> None:

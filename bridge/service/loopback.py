@@ -9,8 +9,12 @@ from bridge.endpoints.direction import Direction
 from bridge.endpoints.loopback import RATES, Findings, Trial, run_loopback, settings_for
 from bridge.errors import LineError
 from bridge.service import streams
+from bridge.service.schema import shortened
 
 _PASSED, _FAILED = 0, 1
+_LOWEST_RATE, _HIGHEST_RATE = 50, 4_000_000
+"""What serial ports of Linux have."""
+_LONGEST_RATE = 7
 _RTS_REMEDY = 'write direction = "rs485", or "rts", with rts_on_send'
 
 
@@ -30,6 +34,19 @@ def loopback(
         return _FAILED
     print("\n".join(report(findings)))
     return _PASSED if all(trial.is_clean for trial in findings.trials) else _FAILED
+
+
+def rates_of(text: str) -> tuple[int, ...]:
+    """Read rates that commas separate; empty for no text. Raises ValueError, saying which is no rate."""
+    rates = []
+    for part in text.split(",") if text else ():
+        rate = part.strip()
+        # Not only int(): it takes underscores, other scripts' digits, and too long for the longest.
+        is_rate = rate.isascii() and rate.isdigit() and len(rate) <= _LONGEST_RATE
+        if not is_rate or not _LOWEST_RATE <= int(rate) <= _HIGHEST_RATE:
+            raise ValueError(f"{shortened(rate)} is no rate; write {_LOWEST_RATE} to {_HIGHEST_RATE}")
+        rates.append(int(rate))
+    return tuple(rates)
 
 
 def report(findings: Findings) -> Iterator[str]:

@@ -27,10 +27,11 @@ _ANSWERS: Final = (
     name("outstation"),
     number("requests"),
     number("answers"),
+    unless_empty(number("unanswered")),
     number("timeouts"),
     unless_empty(number("late")),
-    unless_empty(number("CRC errors")),
-    unless_empty(number("wrong address")),
+    unless_empty(number("bad CRC")),
+    unless_empty(number("wrong RTU")),
 )
 _TIMES: Final = (
     name("outstation"),
@@ -121,8 +122,11 @@ def _miss(label: str, miss: Mapping[str, Any]) -> Text:
 
 
 def _answers_row(label: str, diagnosis: Mapping[str, Any]) -> tuple[Cell, ...]:
-    keys = ("requests", "answers", "timeouts", "late_answers", "crc_errors", "wrong_address_answers")
-    return (label, *(str(diagnosis[key]) for key in keys))
+    requests, answered = diagnosis["requests"], diagnosis["answers"]
+    # Not all of them are timeouts: a master that asks again ends the exchange before that.
+    unanswered = requests - answered
+    keys = ("timeouts", "late_answers", "crc_errors", "wrong_address_answers")
+    return (label, str(requests), str(answered), str(unanswered), *(str(diagnosis[key]) for key in keys))
 
 
 def _has_times(diagnosis: Mapping[str, Any]) -> bool:

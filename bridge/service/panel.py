@@ -9,7 +9,7 @@ from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
 from bridge.service import line_tables, outstation_tables
-from bridge.service.tables import Cell, Column, build, counts, duration, name, unless_empty
+from bridge.service.tables import Cell, Column, build, counts, duration, name, number, unless_empty
 
 Snapshot = Mapping[str, Any]
 
@@ -21,6 +21,7 @@ _SERVERS = (
     Column("mode"),
     Column("masters"),
     unless_empty(Column("sessions ended")),
+    unless_empty(number("dropped octets")),
     unless_empty(Column("dropped frames")),
 )
 
@@ -95,5 +96,6 @@ def _server_row(server: Mapping[str, Any]) -> tuple[Cell, ...]:
         server["link_error_mode"],
         "\n".join(session["peer"] for session in server["sessions"]) or "none",
         counts(server["session_ends"]),
+        str(server.get("octets_discarded", 0)),
         counts(server["drops"]),
     )

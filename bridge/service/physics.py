@@ -9,6 +9,7 @@ A disabled outstation is checked like the others: enabling it must not break a f
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -21,6 +22,8 @@ from bridge.service.schema import Report, Row, did_you_mean, in_words, shortened
 
 _T = TypeVar("_T")
 _MOST_CLASHES: Final = 3
+_NUMBERED_DEVICE: Final = re.compile(r"/dev/tty(USB|ACM)\d+")
+"""USB adapters by the order in which they were found, which is another one each time."""
 
 SYSTEM_LED: Final = "system"
 """The LED that shows the program itself (`hw.board` calls it so too); no outstation may have it."""
@@ -85,9 +88,19 @@ def warn(document: Document, report: Report) -> None:
                     row.path, f"no outstation uses it; write {label} = {shown(row.name)} in one, or delete it"
                 )
     for row in document.lines:
+        _warn_of_device(row, report)
         line_times.warn(row, report)
     for (line,), group in _groups(document.outstations, ("line",)):
         _warn_of_broadcasts(line, group, report)
+
+
+def _warn_of_device(row: Row, report: Report) -> None:
+    device = row.get("device")
+    if _NUMBERED_DEVICE.fullmatch(device):
+        report.add(
+            under(row.path, "device"),
+            f"{shown(device)} may be another one after a reboot; write its name in /dev/serial/by-id",
+        )
 
 
 def _warn_of_broadcasts(line: str, outstations: Sequence[Row], report: Report) -> None:

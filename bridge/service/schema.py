@@ -21,7 +21,7 @@ from bridge.errors import RtuBridgeError
 
 
 class RefusedError(Exception):
-    """What a converter finds wrong with a value: "what is wrong; what would be right"."""
+    """What a converter finds wrong with a value: "what is wrong; what would be right", once or more."""
 
 
 class Kind(NamedTuple):
@@ -198,7 +198,10 @@ def _read_value(value: object, label: str, key: Key, row: Row, report: Report) -
         return
     try:
         row.values[key.attribute or label] = key.convert(value)
-    except (RefusedError, RtuBridgeError) as refusal:
+    except RefusedError as refusal:
+        for problem in refusal.args:
+            report.add(path, problem)
+    except RtuBridgeError as refusal:
         report.add(path, str(refusal))
 
 

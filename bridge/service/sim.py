@@ -92,7 +92,11 @@ async def _serve(
         wire.add(each.outstation)
         each.start()
     try:
-        print(await wire.open(), flush=True)
+        where = await wire.open()
+        print(
+            "\n".join([where, *(f"RTU {rtu.config.name} ADDRESS {rtu.config.link_address}" for rtu in rtus)]),
+            flush=True,
+        )
         logging.getLogger().setLevel(logging.INFO)
         await stopped.wait()
     except BindError as error:

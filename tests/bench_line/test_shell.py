@@ -21,8 +21,10 @@ FRAME = frame(0xC4, 10, 1, b"hello")
 
 def paths(program: Program, rtus: int) -> list[Path]:
     printed = program.until_printed("\n")
-    until(lambda: program.out.count("RTU ") == rtus, "all ends are printed")
-    lines = [line.strip().split(" ", 1) for line in (program.out or printed).splitlines()]
+    until(lambda: 'type "help"' in program.out, "all ends are printed")
+    *ends, hint = (program.out or printed).splitlines()
+    assert hint.startswith('type "help" for ')
+    lines = [line.strip().split(" ", 1) for line in ends]
     assert [word for word, _ in lines] == ["BRIDGE", *["RTU"] * rtus]
     return [Path(path) for _, path in lines]
 
@@ -64,20 +66,30 @@ def test_faults_are_typed() -> None:
         with RawRtu(device) as bridge:
             program.type("babble 1\n")
             until(bridge.has_octets, "it babbles")
-        program.type("hush 1\ndie 1\nrevive 1\ndelay 1 0.5\nnoise 0.1\nfloat 0.1\nclean\n")
-        assert "no such command" not in program.out
-        program.type("explode\n")
-        until(lambda: "no such command" in program.out, "it says so")
-        for name in COMMANDS:
-            until(lambda: f"  {name} " in program.out, "the help names it")  # noqa: B023
         for typed, answer in (
-            ("die 3", "RTUs 1 to 2"),
-            ("delay 1", "write delay RTU SECONDS"),
+            ("hush 1", "RTU 1 does not babble"),
+            ("die 1", "RTU 1 is dead"),
+            ("revive 1", "RTU 1 is alive"),
+            ("delay 1 0.5", "RTU 1 answers 0.5 s later"),
+            ("noise 0.1", "noise in 0.1 of frames"),
+            ("float 0.1", "floating in 0.1 of idle time"),
+            ("clean", "\nclean\r\nclean\r\n"),
+            ("explode", 'explode: no such command; type "help"\r\n'),
+            ("die 3", "die 3: 3 is no RTU; there are RTUs 1 to 2\r\n"),
+            ("babble x", "babble x: x is no RTU; there are RTUs 1 to 2\r\n"),
+            (f"die {'9' * 5000}"[:200], " is no RTU; "),
+            ("delay 1", "delay 1: write delay RTU SECONDS\r\n"),
+            ("delay 1 abc", "delay 1 abc: abc is no number; write one such as 0.5 (seconds)\r\n"),
             ("noise 2", "0 to 1"),
-            ("babble x", "invalid literal"),
         ):
             program.type(f"{typed}\n")
             until(lambda: answer in program.out, answer)  # noqa: B023
+        assert "commands:" not in program.out
+        for said in ("\nunplugged\r\n", "\nplugged in\r\n", "\nRTU 1 babbles\r\n"):
+            assert said in program.out
+        program.type("help\n")
+        for name in COMMANDS:
+            until(lambda: f"  {name} " in program.out, "the help names it")  # noqa: B023
         program.signal(signal.SIGTERM)
         assert program.wait() == 0
     assert "Traceback" not in program.out
@@ -86,7 +98,8 @@ def test_faults_are_typed() -> None:
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
-        (("--rtus", "0"), "at least one RTU"),
+        (("--rtus", "0"), "there are 1 to 64 RTUs"),
+        (("--rtus", "65"), "there are 1 to 64 RTUs"),
         (("--noise", "1.5"), "0 to 1"),
         (("--baud", "-1"), "positive"),
     ],

@@ -26,7 +26,7 @@ FAST = 115200
 
 
 @contextlib.contextmanager
-def opened(path: Path) -> Iterator[int]:
+def opened(path: str | Path) -> Iterator[int]:
     port = os.open(path, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
     try:
         yield port
@@ -252,7 +252,7 @@ def test_many_lines_in_one_thread() -> None:
 def test_nothing_is_left_behind() -> None:
     before = open_descriptors().keys()
     with BenchLine(rtus=3) as line:
-        folder = line.device.parent
+        folder = Path(line.device).parent
         assert folder.exists()
     line.close()
     assert not folder.exists()
@@ -263,7 +263,7 @@ def test_the_device_given_is_used_and_never_taken_from_somebody(tmp_path: Path) 
     device = tmp_path / "tty"
     device.symlink_to("/dev/pts/nobody")
     with BenchLine(device=device) as line:
-        assert line.device == device
+        assert line.device == str(device)
         assert device.exists()
     assert not os.path.lexists(device)
     device.write_text("precious")

@@ -326,7 +326,7 @@ async def test_dropped_superseded(line: Open, adapter: Pty, device: Device) -> N
     bay.ask(one, request(4))
     await eventually(lambda: len(device.frames) == 3, "asked anew while on the wire")
     assert bay.counters.outcomes == {Outcome.SUPERSEDED: 1}
-    assert bay.observer.seen["missed"] == 1
+    assert bay.observer.seen["missed"] == 3
 
 
 async def test_dropped_session_ended_while_waiting(line: Open, adapter: Pty, device: Device) -> None:
@@ -765,6 +765,15 @@ async def test_a_second_outstation_on_the_line_makes_the_self_address_ambiguous(
     master = await connect(server.endpoint)
     await master.send(link_status_request(0xFFFC).octets)
     await eventually(lambda: server.drops == {Drop.SELF_ADDRESS_SHARED: 1}, "the drop")
+
+
+async def test_a_neighbour_that_nobody_reaches_makes_the_self_address_ambiguous(
+    alone: Callable[[int], tuple[LineHub, list[BridgedOutstation]]],
+) -> None:
+    hub, (only,) = alone(1)
+    hub.add_neighbour(33)
+    assert not only.is_alone_on_bus
+    assert hub.addresses == (20, 33)
 
 
 # The end

@@ -29,7 +29,8 @@ pytestmark = pytest.mark.wire
 
 LONG = request(rest=bytes(range(247))).octets
 IN_USE = "in use by another program; stop it (a getty or a modem manager, often)"
-MISSING = "no such device; is the adapter plugged in, is the overlay loaded?"
+UNPLUGGED = "no such device; is the adapter plugged in, is the overlay loaded?"
+MISSING = "no such device; does the program that makes it run?"
 
 
 @dataclass(eq=False)
@@ -238,7 +239,7 @@ async def test_a_port_is_for_one_user_only(line: Line, adapter: Pty) -> None:
     [
         (errno.EACCES, "permission denied; add the user that runs the bridge to the group dialout"),
         (errno.EBUSY, IN_USE),
-        (errno.ENXIO, MISSING),
+        (errno.ENXIO, UNPLUGGED),
         (errno.EIO, "unplugged or hung up"),
         (errno.ENOMEM, "Cannot allocate memory"),
     ],
@@ -251,6 +252,21 @@ def test_the_systems_reasons_become_remedies(monkeypatch: pytest.MonkeyPatch, co
     with pytest.raises(LineError) as caught:
         open_port(SerialSettings(device="/dev/ttyS9", baud=9600))
     assert (caught.value.errno, caught.value.strerror) == (code, f"/dev/ttyS9: {words}")
+
+
+@pytest.mark.parametrize(
+    ("device", "reason"),
+    [
+        ("/dev/nonesuch", UNPLUGGED),
+        ("/dev/serial/by-id/usb-nonesuch", UNPLUGGED),
+        ("/dev/pts/999999", MISSING),
+        ("/tmp/nonesuch/bay1", MISSING),
+    ],
+)
+def test_a_missing_device_is_looked_for_at_whoever_makes_it(device: str, reason: str) -> None:
+    with pytest.raises(LineError) as caught:
+        open_port(SerialSettings(device=device, baud=9600))
+    assert caught.value.strerror == f"{device}: {reason}"
 
 
 def test_settings_that_the_driver_refuses(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -485,6 +485,29 @@ async def test_what_sessions_received_is_counted_also_after_they_ended(
     assert server.counters.discards == {Discard.HEADER_CRC: 1, Discard.ABANDONED: 1}
 
 
+async def test_a_peer_that_is_no_master_is_told_of_once_a_session(
+    serve: Serve, connect: Connect, caplog: pytest.LogCaptureFixture
+) -> None:
+    outstation = Outstation("pole-12", 12)
+    server = await serve((outstation, Listener(), "127.0.0.1"))
+
+    def warnings() -> list[dict[str, object]]:
+        records = (record for record in caplog.records if record.getMessage() == "octets discarded")
+        return [record.fields for record in records if record.levelno == logging.WARNING]  # type: ignore[attr-defined]
+
+    told = {"server": server.name, "reason": "noise"}
+    told["hint"] = "octets that are no DNP3 frame; is the peer a DNP3 master?"
+    peers = []
+    for times in (1, 2):
+        master = await connect(server.endpoint)
+        peers.append(master.name)
+        for _ in range(2):
+            await master.send(b"GET / HTTP/1.1\r\n", REQUEST)
+        await eventually(lambda: len(outstation.frames) == 2 * times, "the frames between")  # noqa: B023
+        assert warnings() == [{"peer": peer} | told for peer in peers]
+    assert server.counters.octets_discarded == 4 * 16
+
+
 async def test_discard_mode_goes_on_with_the_next_frame(serve: Serve, connect: Connect) -> None:
     outstation, listener = Outstation("pole-12", 12), Listener()
     server = await serve((outstation, listener, "127.0.0.1"), mode=DISCARD)

@@ -36,6 +36,7 @@ class User:
     sessions: list[TcpSession] = field(default_factory=list)
     frames: list[Frame] = field(default_factory=list)
     ends: list[SessionEnd] = field(default_factory=list)
+    discards: list[int] = field(default_factory=list)
     on_frame: Callable[[TcpSession], None] = lambda session: None
 
     def session_started(self, session: TcpSession) -> None:
@@ -45,6 +46,9 @@ class User:
         assert not self.ends, "a frame after the end"
         self.frames.append(frame)
         self.on_frame(session)
+
+    def octets_discarded(self, session: TcpSession) -> None:
+        self.discards.append(session.counters.octets_discarded)
 
     def session_ended(self, session: TcpSession, reason: SessionEnd) -> None:
         self.ends.append(reason)
@@ -108,6 +112,26 @@ async def test_a_frame_is_passed_on_with_its_last_octet(open_session: Open) -> N
     assert user.frames == []
     await master.send(LONG[-1:])
     await eventually(lambda: user.frames, "the frame")
+
+
+async def test_the_first_discard_is_told_once(open_session: Open) -> None:
+    user, session, master = await open_session()
+    await master.send(REQUEST)
+    await eventually(lambda: user.frames, "the frame")
+    assert user.discards == []
+    await master.send(b"GET / HTTP/1.1\r\n", REQUEST)
+    await eventually(lambda: len(user.frames) == 2, "the frame after what is none")
+    await master.send(b"Host: 127.0.0.1\r\n", REQUEST)
+    await eventually(lambda: len(user.frames) == 3, "the next one")
+    assert session.counters.octets_discarded == 33
+    assert len(user.discards) == 1
+
+
+async def test_a_discard_is_told_before_it_ends_the_session(open_session: Open) -> None:
+    user, _session, master = await open_session(CLOSE)
+    await master.send(b"GET / HTTP/1.1\r\n")
+    await eventually(lambda: user.ends == [SessionEnd.LINK_ERROR], "the end")
+    assert len(user.discards) == 1
 
 
 async def test_a_frame_that_stalls_is_given_up_and_what_it_swallowed_is_found(open_session: Open) -> None:

@@ -42,7 +42,7 @@ def test_unplugging_is_a_hang_up_and_replugging_another_device(tmp_path: Path) -
     with Wire(tmp_path / "tty") as wire, RawRtu(wire.rtu) as rtu:
         old = os.open(wire.device, os.O_RDWR | os.O_NOCTTY)
         wire.unplug()
-        assert not wire.device.exists()
+        assert not os.path.exists(wire.device)
         until(lambda: is_hung_up(old), "the port hangs up")
         wire.replug()
         with RawRtu(wire.device) as bridge:

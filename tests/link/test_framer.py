@@ -230,3 +230,37 @@ def test_a_million_hostile_octets() -> None:
     assert [frame.octets for frame in under_test.receive(GOOD, now)] == [GOOD]
     counters = under_test.counters
     assert counters.octets_in > counters.octets_discarded > 0
+
+
+class TestHalfHeardUntil:
+    """Until when the sender may still be at what was just received."""
+
+    def test_nothing_or_whole_frames(self) -> None:
+        under_test = framer()
+        assert under_test.half_heard_until(1.0) is None
+        under_test.receive(GOOD + GOOD, 1.0)
+        assert under_test.half_heard_until(1.0) is None
+
+    def test_half_a_frame_has_its_deadline(self) -> None:
+        under_test = framer()
+        under_test.receive(GOOD[:5], 1.0)
+        assert under_test.half_heard_until(1.0) == under_test.next_deadline() == 1.0 + TIMEOUT_S
+
+    @pytest.mark.parametrize("octets", [b"\xff", flipped(GOOD, 70), GOOD + b"\xff"])
+    def test_octets_that_are_no_frame_may_go_on_as_long(self, octets: bytes) -> None:
+        under_test = framer()
+        under_test.receive(octets, 1.0)
+        assert under_test.next_deadline() is None
+        assert under_test.half_heard_until(2.0) == 2.0 + TIMEOUT_S
+
+    def test_a_whole_frame_after_them_ends_it(self) -> None:
+        under_test = framer()
+        under_test.receive(b"\xff", 1.0)
+        under_test.receive(GOOD, 1.1)
+        assert under_test.half_heard_until(1.1) is None
+
+    def test_reset(self) -> None:
+        under_test = framer()
+        under_test.receive(b"\xff", 1.0)
+        under_test.reset()
+        assert under_test.half_heard_until(1.0) is None

@@ -36,6 +36,22 @@ def test_half_a_frame_holds_the_line_until_its_time_limit() -> None:
     assert line.silent_from_s == pytest.approx(1.9)
 
 
+def test_whoever_has_more_to_say_keeps_the_line() -> None:
+    line = carrier(quiet_s=0.25)
+    line.heard(1.0, None)
+    line.more_follows(1.0)
+    assert line.silent_from_s == line.free_from_s == 1.25
+    line.heard(1.1, None)
+    assert line.silent_from_s == 1.1
+
+
+def test_more_to_follow_cuts_no_longer_silence_short() -> None:
+    line = carrier(quiet_s=0.25, turnaround_s=0.5)
+    line.heard(1.0, None)
+    line.more_follows(1.0)
+    assert line.silent_from_s == 1.5
+
+
 def test_whoever_spoke_may_go_on() -> None:
     line = carrier(quiet_s=0.25)
     line.heard(1.0, None)

@@ -20,7 +20,11 @@ class Clinic:
 
     def __init__(self, **changes: float) -> None:
         self.bench = Bench(**changes)
-        self.diagnosis = Diagnosis(response_timeout_s=TIMING.response_timeout_s)
+        self.diagnosis = Diagnosis(
+            response_timeout_s=TIMING.response_timeout_s,
+            request_ttl_s=TIMING.request_ttl_s,
+            control_ttl_s=TIMING.control_ttl_s,
+        )
 
     def take(self) -> None:
         """Tell the diagnosis of the last stimulus, as the hub does."""
@@ -31,13 +35,19 @@ class Clinic:
                     diagnosis.finished(outcome, elapsed_s, evidence, now)
                     if outcome is Outcome.LINE_DOWN:
                         diagnosis.line_failed("unplugged", now)
-                case Dropped(address, reason, response_s) if address == RTU:
+                case Dropped(address, reason, response_s, waited_s, is_control) if address == RTU:
                     if response_s is not None:
                         diagnosis.answered_late(response_s, now)
                     elif reason is Drop.LINE_DOWN:
                         diagnosis.line_failed("unplugged", now)
                     else:
-                        diagnosis.never_sent(reason, is_babbling=self.bench.turn.is_babbling, now=now)
+                        diagnosis.never_sent(
+                            reason,
+                            is_babbling=self.bench.turn.is_babbling,
+                            now=now,
+                            waited_s=waited_s,
+                            is_control=is_control,
+                        )
 
     def timed_out(self) -> None:
         self.bench.at(7.0).deadline()
@@ -157,10 +167,16 @@ SCENARIOS: dict[Miss, tuple[Callable[[Clinic], None], str]] = {
     Miss.OTHER_OUTSTATION: (_other_outstation, "another RTU answered instead: address 13"),
     Miss.BAD_CRC: (_bad_crc, "the answer was damaged: 1 wrong CRC, 17 octets in no whole frame"),
     Miss.NOISE_ONLY: (_noise_only, "only noise was heard: 3 octets in no frame"),
-    Miss.NOTHING_HEARD: (_nothing_heard, "nothing was heard within 2015 ms"),
+    Miss.NOTHING_HEARD: (_nothing_heard, "nothing was heard within the response timeout of 2000 ms"),
     Miss.LATE: (_late, "it answered 5500 ms too late: the response timeout is 2000 ms"),
-    Miss.EXPIRED: (_expired, "the request was not sent in time: the line was busy"),
-    Miss.BABBLE: (_babble, "the request was not sent: a device talked without end"),
+    Miss.EXPIRED: (
+        _expired,
+        "the request waited 10000 ms and was not sent (request_ttl_ms is 10000): the line was busy",
+    ),
+    Miss.BABBLE: (
+        _babble,
+        "the control waited 5000 ms and was not sent (control_ttl_ms is 5000): a device talked without end",
+    ),
     Miss.QUEUE_FULL: (_queue_full, "the request was not sent: too many were waiting"),
 }
 
@@ -244,9 +260,68 @@ def test_counters_of_every_outcome(outcome: Outcome) -> None:
 
 def test_drops_that_are_no_miss() -> None:
     diagnosis = Diagnosis(response_timeout_s=2.0)
-    for reason in set(Drop) - {Drop.EXPIRED, Drop.QUEUE_FULL}:
+    for reason in set(Drop) - {Drop.EXPIRED, Drop.SUPERSEDED, Drop.QUEUE_FULL}:
         diagnosis.never_sent(reason, is_babbling=True, now=0.0)
     assert diagnosis.last_miss is None
+
+
+@pytest.mark.parametrize(
+    ("elapsed_s", "before"),
+    [(1.9, ", before the response timeout of 2000 ms"), (2.0, ""), (3.704, "")],
+)
+def test_asked_again_before_the_timeout_or_after_it(elapsed_s: float, before: str) -> None:
+    """Octets that are still coming keep an exchange going beyond the timeout."""
+    diagnosis = Diagnosis(response_timeout_s=2.0)
+    diagnosis.finished(Outcome.SUPERSEDED, elapsed_s, Evidence(stray_octets=3), 9.0)
+    assert diagnosis.last_miss is not None
+    assert diagnosis.last_miss.sentence == (
+        f"its master asked again after {elapsed_s * 1000:.0f} ms{before}; "
+        "until then only noise was heard: 3 octets in no frame"
+    )
+
+
+def test_the_timeout_is_said_as_it_is_set() -> None:
+    """An exchange is longer than that by the time of the request itself."""
+    diagnosis = Diagnosis(response_timeout_s=2.304)
+    diagnosis.finished(Outcome.TIMED_OUT, 2.324, Evidence(), 9.0)
+    assert diagnosis.last_miss is not None
+    assert diagnosis.last_miss.sentence == "nothing was heard within the response timeout of 2304 ms"
+
+
+@pytest.mark.parametrize(
+    ("is_babbling", "why"), [(False, "the line was busy"), (True, "a device talked without end")]
+)
+def test_asked_again_before_it_was_sent(is_babbling: bool, why: str) -> None:
+    diagnosis = Diagnosis(response_timeout_s=2.0)
+    diagnosis.never_sent(Drop.SUPERSEDED, is_babbling=is_babbling, now=7.0)
+    sentence = f"its master asked again before it could be sent: {why}"
+    assert diagnosis.last_miss == (Miss.SUPERSEDED, sentence, 7.0)
+
+
+@pytest.mark.parametrize(("is_control", "what", "ttl"), [(False, "request", 10000), (True, "control", 5000)])
+@pytest.mark.parametrize(
+    ("is_babbling", "miss", "why"),
+    [(False, Miss.EXPIRED, "the line was busy"), (True, Miss.BABBLE, "a device talked without end")],
+)
+def test_how_long_an_expired_request_waited(
+    is_control: bool, what: str, ttl: int, is_babbling: bool, miss: Miss, why: str
+) -> None:
+    diagnosis = Diagnosis(response_timeout_s=2.0, request_ttl_s=10.0, control_ttl_s=5.0)
+    diagnosis.never_sent(
+        Drop.EXPIRED, is_babbling=is_babbling, now=7.0, waited_s=10.02, is_control=is_control
+    )
+    sentence = f"the {what} waited 10020 ms and was not sent ({what}_ttl_ms is {ttl}): {why}"
+    assert diagnosis.last_miss == (miss, sentence, 7.0)
+
+
+@pytest.mark.parametrize("ttl_s", [None, 10.0])
+@pytest.mark.parametrize("waited_s", [None, 10.0])
+def test_an_expired_request_of_which_less_is_known(ttl_s: float | None, waited_s: float | None) -> None:
+    diagnosis = Diagnosis(response_timeout_s=2.0, request_ttl_s=ttl_s)
+    diagnosis.never_sent(Drop.EXPIRED, is_babbling=False, now=0.0, waited_s=waited_s)
+    assert diagnosis.last_miss is not None
+    is_known = ttl_s is not None and waited_s is not None
+    assert ("in time" in diagnosis.last_miss.sentence) == (not is_known)
 
 
 def test_late_answers() -> None:

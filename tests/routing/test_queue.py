@@ -10,16 +10,25 @@ from bridge.routing.stimulus import Reader
 from tests.support import frames as f
 
 _MOST_JUMPS = 4
+_URGENT_S = 2.0
 FREE = lambda _: 0.0  # noqa: E731
 
 
-def waiting(session: str, rank: Rank = Rank.REQUEST, *, expires_s: float = 9.0, frames: int = 1) -> Waiting:
+def waiting(
+    session: str,
+    rank: Rank = Rank.REQUEST,
+    *,
+    address: int = 12,
+    expires_s: float = 9.0,
+    frames: int = 1,
+) -> Waiting:
     frame = f.request()
-    return Waiting(session, 12, (frame,) * frames, Reader().read_master(frame), rank, expires_s)
+    reading = Reader().read_master(frame)
+    return Waiting(session, address, (frame,) * frames, reading, rank, 0.0, expires_s)
 
 
 def queue_of(*requests: Waiting) -> Queue:
-    queue = Queue()
+    queue = Queue(urgent_s=_URGENT_S)
     for request in requests:
         queue.add(request)
     return queue
@@ -51,7 +60,7 @@ def test_ranks(frame: Frame, rank: Rank) -> None:
 
 
 def test_nothing_waits() -> None:
-    queue = Queue()
+    queue = Queue(urgent_s=_URGENT_S)
     assert queue.take(0.0, FREE) is None
     assert queue.next_start(FREE) is None
     assert queue.next_expiry() is None
@@ -76,18 +85,36 @@ def test_sessions_take_turns() -> None:
     assert [taken(queue) for _ in range(6)] == ["a", "b", "c", "a", "b", "a"]
 
 
-def test_a_session_that_had_no_turn_yet_is_next() -> None:
-    queue = queue_of(waiting("a"), waiting("a"))
-    taken(queue)
-    queue.add(waiting("b"))
+def test_a_new_session_comes_behind() -> None:
+    queue = queue_of(waiting("a"), waiting("b"), waiting("a"), waiting("b"))
+    assert taken(queue) == "a"
+    queue.add(waiting("c"))
+    assert [taken(queue) for _ in range(4)] == ["b", "a", "c", "b"]
+
+
+def test_hanging_up_and_coming_back_is_no_way_to_the_front() -> None:
+    queue = queue_of(waiting("a"), waiting("b"))
+    assert taken(queue) == "a"
+    queue.forget("a")
+    queue.add(waiting("a"))
     assert taken(queue) == "b"
 
 
 def test_a_session_that_ended_is_forgotten() -> None:
-    queue = queue_of(waiting("a"), waiting("b"), waiting("a"), waiting("b"))
-    taken(queue), taken(queue)
-    queue.forget("b")
+    """Its turns of long ago give it no claim."""
+    queue = queue_of(waiting("a"), waiting("b"), waiting("b"), waiting("b"))
+    assert [taken(queue), taken(queue)] == ["a", "b"]
+    queue.forget("a")
+    queue.add(waiting("a"))
     assert taken(queue) == "b"
+
+
+def test_the_outstations_of_a_session_take_turns() -> None:
+    queue = queue_of(
+        *[waiting("a", address=12) for _ in range(3)], *[waiting("a", address=13) for _ in range(2)]
+    )
+    served = [chosen.address for _ in range(5) if (chosen := queue.take(0.0, FREE))]
+    assert served == [12, 13, 12, 13, 12]
 
 
 def test_within_a_session_rank_goes_first() -> None:
@@ -108,6 +135,23 @@ def test_jumps_are_limited() -> None:
     queue = queue_of(*[waiting("a", Rank.CONTROL) for _ in range(20)], waiting("b"), waiting("b"))
     served = [taken(queue) for _ in range(12)]
     assert served == ["a"] * (1 + _MOST_JUMPS) + ["b"] + ["a"] * (1 + _MOST_JUMPS) + ["b"]
+
+
+def test_jumps_within_a_session_are_limited() -> None:
+    """Controls to one outstation do not starve the reads of another one of the same session."""
+    queue = queue_of(*[waiting("a", Rank.CONTROL, address=12) for _ in range(20)], waiting("a", address=13))
+    served = [chosen.address for _ in range(7) if (chosen := queue.take(0.0, FREE))]
+    assert served == [12] * (1 + _MOST_JUMPS) + [13, 12]
+
+
+@pytest.mark.parametrize(("now", "served"), [(9.0 - _URGENT_S - 0.1, "a"), (9.0 - _URGENT_S, "b")])
+def test_what_is_about_to_expire_is_not_passed_by(now: float, served: str) -> None:
+    queue = queue_of(waiting("a"), waiting("b"))
+    assert taken(queue) == "a"
+    queue.add(waiting("a", Rank.CONTROL, expires_s=99.0))
+    chosen = queue.take(now, FREE)
+    assert chosen is not None
+    assert chosen.session == served
 
 
 def test_only_what_may_start_is_taken() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from bridge.link.control import LinkFunction
 from bridge.link.frame import Frame
 from bridge.routing.drop import Drop
@@ -39,7 +41,7 @@ def late(station: Station, frame: Frame, now: float) -> Dropped | None:
 
 
 def safe_from_s(station: Station, session: object, frame: Frame) -> float:
-    return station.safe_from_s(session, frame, Reader().read_master(frame))
+    return station.debts.safe_from_s(session, frame, Reader().read_master(frame))
 
 
 class TestOwnAccord:
@@ -56,6 +58,14 @@ class TestOwnAccord:
         assert isinstance(unasked(station, f.unsolicited(to=2)), Deliver)
         assert unasked(station, f.unsolicited(to=3)) == Dropped(RTU, Drop.UNKNOWN_MASTER)
 
+    @pytest.mark.parametrize("destination", [0xFFF0, 0xFFFC, 0xFFFD, 0xFFFF])
+    def test_to_nobody_in_particular(self, destination: int) -> None:
+        station = Station(session="one")
+        refused = Dropped(RTU, Drop.RESERVED_ADDRESS)
+        assert unasked(station, f.unsolicited(to=destination)) == refused
+        link_request = f.from_rtu(LinkFunction.TEST_LINK_STATES, to=destination)
+        assert unasked(station, link_request) == refused
+
     def test_half_a_fragment_of_the_session_before(self) -> None:
         station = Station(session="one")
         unasked(station, f.unsolicited(transport=f.FIR))
@@ -67,23 +77,22 @@ class TestOwnAccord:
         assert isinstance(unasked(station, f.from_rtu(LinkFunction.TEST_LINK_STATES)), Deliver)
 
 
-class TestOwed:
-    def test_answer_in_the_quarantine_and_after(self) -> None:
+class TestLate:
+    def test_answer(self) -> None:
         station = Station()
-        station.owes(exchange("one"), until_s=5.0)
+        station.gives_up(exchange("one"), until_s=5.0)
         assert late(station, f.response(5), 4.0) == Dropped(RTU, Drop.LATE, 3.0)
         assert late(station, f.response(5), 4.0) is None
 
-    def test_another_sequence_or_master_is_not_late(self) -> None:
+    def test_link_answer(self) -> None:
         station = Station()
-        station.owes(exchange("one"), until_s=5.0)
-        assert late(station, f.response(6), 4.0) is None
-        assert late(station, f.response(5, to=2), 4.0) is None
+        station.gives_up(exchange("one", None), until_s=5.0)
+        assert late(station, f.link_status(), 4.0) == Dropped(RTU, Drop.LATE, 3.0)
         assert late(station, f.link_status(), 4.0) is None
 
     def test_the_rest_of_a_late_fragment(self) -> None:
         station = Station()
-        station.owes(exchange("one"), until_s=5.0)
+        station.gives_up(exchange("one"), until_s=5.0)
         late(station, f.response(5, transport=f.FIR), 4.0)
         assert late(station, f.response(transport=f.MIDDLE), 4.1) == Dropped(RTU, Drop.LATE)
         assert late(station, f.response(transport=f.FIN), 4.2) == Dropped(RTU, Drop.LATE)
@@ -94,75 +103,21 @@ class TestOwed:
         station = Station()
         given_up = exchange("one")
         given_up.is_in_fragment = True
-        station.owes(given_up, until_s=5.0)
+        station.gives_up(given_up, until_s=5.0)
         assert late(station, f.response(transport=f.FIN), 4.0) == Dropped(RTU, Drop.LATE)
 
-    def test_others_wait_until_nothing_is_owed(self) -> None:
+    def test_a_link_answer_between_the_segments_of_a_late_fragment(self) -> None:
         station = Station()
-        assert safe_from_s(station, "two", f.request(5)) == 0.0
-        station.owes(exchange("one"), until_s=5.0)
-        assert safe_from_s(station, "two", f.request(5)) == 5.0
-        assert safe_from_s(station, "two", f.request(6)) == 0.0
-        assert safe_from_s(station, "two", f.request(5, source=2)) == 0.0
-        assert safe_from_s(station, "two", f.link_status_request()) == 0.0
-        assert safe_from_s(station, "one", f.request(5)) == 0.0
-        late(station, f.response(5), 2.0)
-        assert safe_from_s(station, "two", f.request(5)) == 0.0
-
-    def test_link_services_owe_nothing_that_could_be_told(self) -> None:
-        station = Station()
-        station.owes(exchange("one", None), until_s=5.0)
-        assert late(station, f.link_status(), 4.0) is None
-
-    def test_what_is_remembered_is_bounded(self) -> None:
-        station = Station()
-        for source in range(40):
-            each = exchange("one")
-            each.request = f.request(5, source=source)
-            station.owes(each, until_s=5.0)
-        owed = [source for source in range(40) if safe_from_s(station, "two", f.request(5, source=source))]
-        assert owed == list(range(24, 40))
-
-    def test_an_answered_request_that_was_sent_twice_owes_the_other_answer(self) -> None:
-        station = Station()
-        station.owes(exchange("one"), until_s=5.0)
-        station.answered(exchange("one", sent_s=3.0, started_s=3.0), until_s=7.0)
-        assert safe_from_s(station, "two", f.request(5)) == 7.0
-        assert late(station, f.response(5), 4.0) == Dropped(RTU, Drop.LATE, 1.0)
-
-    def test_an_answered_request_settles_what_was_owed_long_ago(self) -> None:
-        station = Station()
-        station.owes(exchange("one"), until_s=5.0)
-        station.answered(exchange("one", sent_s=900.0, started_s=900.0), until_s=904.0)
-        assert safe_from_s(station, "two", f.request(5)) == 0.0
-        assert late(station, f.response(5), 905.0) is None
-
-
-class TestOwesAnother:
-    def owes(self, session: object, frame: Frame, *, asked_by: object = "two", now: float = 4.0) -> bool:
-        station = Station()
-        station.owes(exchange(session), until_s=5.0)
-        reading = station.from_outstation.read_outstation(frame)
-        return station.owes_another(exchange(asked_by, 4), frame, reading, now)
-
-    def test_while_it_is_owed(self) -> None:
-        assert self.owes("one", f.response(5))
-        assert not self.owes("one", f.response(5), now=5.0)
-
-    def test_to_somebody_else_with_the_same_sequence(self) -> None:
-        assert not self.owes("two", f.response(5))
-        assert not self.owes("one", f.response(6))
-        assert not self.owes("one", f.response(5, to=2))
-        assert not self.owes("one", f.link_status())
-
-    def test_nobody_is_asking(self) -> None:
-        assert not self.owes("one", f.response(5), asked_by=None)
+        station.gives_up(exchange("one"), until_s=5.0)
+        late(station, f.response(5, transport=f.FIR), 4.0)
+        assert late(station, f.link_status(), 4.1) is None
+        assert late(station, f.response(transport=f.FIN), 4.2) == Dropped(RTU, Drop.LATE)
 
 
 class TestBeginsAnew:
     def test_session(self) -> None:
         station = Station(session="one", masters={1}, selected_until_s=9.0, unconfirmed=("one", 3))
-        station.owes(exchange("one"), until_s=5.0)
+        station.gives_up(exchange("one"), until_s=5.0)
         station.assembly.take(
             f.request(transport=f.FIR),
             Reader().read_master(f.request(transport=f.FIR)),

@@ -82,7 +82,9 @@ def test_later_segments_mean_what_their_first_did() -> None:
     assert first == Reading(S.PART, sequence=3, starts_fragment=True)
     assert reader.read_outstation(f.response(transport=f.MIDDLE)) == Reading(S.PART)
     assert reader.read_outstation(f.response(transport=f.FIN)) == Reading(S.LAST_FRAGMENT_CON)
-    reader.read_outstation(f.unsolicited(transport=f.FIR))
+    first = reader.read_outstation(f.unsolicited(3, transport=f.FIR))
+    assert first == Reading(S.UNSOLICITED, sequence=3, starts_fragment=True, is_last=False)
+    assert reader.read_outstation(f.unsolicited(transport=f.MIDDLE)) == Reading(S.UNSOLICITED, is_last=False)
     assert reader.read_outstation(f.unsolicited(transport=f.FIN)) == Reading(S.UNSOLICITED)
 
 

@@ -306,6 +306,23 @@ class TestUnsolicited:
         assert bench.rtu(f.unsolicited(to=7)) == ["drop 12 unknown_master"]
         assert bench.rtu(f.unsolicited()) == ["deliver 12 to one"]
 
+    def test_an_address_that_is_nobodys(self, bench: Bench) -> None:
+        assert bench.rtu(f.unsolicited(to=0xFFFF)) == ["drop 12 reserved_address"]
+        assert bench.rtu(f.from_rtu(LinkFunction.TEST_LINK_STATES, to=0xFFFC)) == ["drop 12 reserved_address"]
+
+    def test_holds_the_line_until_its_last_segment(self, bench: Bench) -> None:
+        bench.rtu(f.unsolicited(transport=f.FIR))
+        assert bench.master(f.request(1)) == []
+        assert bench.turn.next_deadline() == pytest.approx(0.1)
+        assert bench.at(0.05).rtu(f.unsolicited(transport=f.MIDDLE)) == ["deliver 12 to one"]
+        assert bench.turn.next_deadline() == pytest.approx(0.15)
+        assert bench.at(0.1).rtu(f.unsolicited(transport=f.FIN)) == ["deliver 12 to one", "send 12"]
+
+    def test_whose_rest_never_comes_holds_the_line_for_a_while(self, bench: Bench) -> None:
+        bench.rtu(f.unsolicited(transport=f.FIR))
+        bench.master(f.request(1))
+        assert bench.at(0.1).deadline() == ["send 12"]
+
     def test_a_new_session_gets_no_half_fragment(self, bench: Bench) -> None:
         bench.rtu(f.unsolicited(transport=f.FIR))
         bench.hang_up()
@@ -351,6 +368,16 @@ class TestBroadcasts:
         assert bench.master(f.request(1, to=0xFFFF), session=TWO, address=OTHER_RTU) == []
         assert bench.turn.next_deadline() == pytest.approx(3.0)
         assert bench.at(3.0).deadline() == ["send 13", "no_answer_due 13"]
+
+    def test_selecting_again_and_again_keeps_nobody_waiting_for_ever(self, bench: Bench) -> None:
+        bench.turn.attach(TWO, OTHER_RTU)
+        bench.master(f.request(1, f.SELECT))
+        bench.at(1.0).rtu(f.response(1))
+        assert bench.at(1.5).master(f.request(1, to=0xFFFF), session=TWO, address=OTHER_RTU) == []
+        assert bench.at(2.5).master(f.request(2, f.SELECT)) == ["send 12"]
+        assert bench.at(2.6).rtu(f.response(2)) == ["deliver 12 to one", "answered 12"]
+        assert bench.turn.next_deadline() == pytest.approx(3.5)
+        assert bench.at(3.5).deadline() == ["send 13", "no_answer_due 13"]
 
     def test_a_selection_ends_with_its_session(self, bench: Bench) -> None:
         bench.turn.attach(TWO, OTHER_RTU)

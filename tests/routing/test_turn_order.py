@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from tests.routing.turn_bench import TWO, Bench
+from bridge.link.control import LinkFunction
+from bridge.link.frame import Frame
+from bridge.routing.drop import Drop
+from bridge.routing.steps import Dropped
+from tests.routing.turn_bench import ONE, TWO, Bench
 from tests.support import frames as f
 from tests.support.frames import OTHER_RTU, RTU
 
@@ -40,7 +44,7 @@ class TestQueue:
             bench.at(bench.now + 3)
             served += [step for step in bench.deadline() if step.startswith("send")]
         # After 10 s what still waits is not sent any more.
-        assert served == ["send 13", "send 12", "send 13"]
+        assert served == ["send 12", "send 13", "send 12"]
 
     def test_controls_go_first(self, bench: Bench) -> None:
         bench.turn.attach(TWO, OTHER_RTU)
@@ -82,8 +86,9 @@ class TestQueue:
 
     def test_too_old_to_send(self, bench: Bench) -> None:
         bench.master(f.link_status_request())
-        bench.master(f.request(1, to=OTHER_RTU))
-        assert bench.at(10.0).deadline() == ["timed_out 12", "drop 13 expired"]
+        bench.at(0.5).master(f.request(1, to=OTHER_RTU))
+        assert bench.at(10.5).deadline() == ["timed_out 12", "drop 13 expired"]
+        assert bench.steps[-1] == Dropped(OTHER_RTU, Drop.EXPIRED, None, 10.0, is_control=False)
 
     def test_a_control_is_too_old_sooner(self) -> None:
         bench = Bench(response_timeout_s=6.0)
@@ -91,6 +96,7 @@ class TestQueue:
         bench.master(f.request(1, f.SELECT, to=OTHER_RTU))
         assert bench.turn.next_deadline() == pytest.approx(5.0)
         assert bench.at(5.0).deadline() == ["drop 13 expired"]
+        assert bench.steps == [Dropped(OTHER_RTU, Drop.EXPIRED, None, 5.0, is_control=True)]
 
     def test_full(self, bench: Bench) -> None:
         for _ in range(9):
@@ -102,6 +108,84 @@ class TestQueue:
         for _ in range(9):
             bench.master(f.link_status_request())
         assert bench.master(f.link_status_request(OTHER_RTU), session=TWO) == []
+
+
+class TestAskingAnewWhereOthersWait:
+    """The answer to the request given up may be on its way: nobody speaks into it."""
+
+    @pytest.fixture
+    def bench(self) -> Bench:
+        bench = Bench()
+        bench.turn.attach(TWO, OTHER_RTU)
+        bench.master(f.request(1))
+        return bench
+
+    def test_everybody_waits_for_the_late_answer(self, bench: Bench) -> None:
+        bench.master(f.link_status_request(OTHER_RTU), session=TWO)
+        assert bench.at(1.0).master(f.request(2)) == ["superseded 12"]
+        assert bench.turn.next_deadline() == pytest.approx(2.015)
+        assert bench.at(1.5).rtu(f.response(1)) == ["drop 12 late", "send 13"]
+        assert bench.rtu(f.link_status(OTHER_RTU)) == ["deliver 13 to two", "answered 13", "send 12"]
+
+    def test_and_no_longer_than_for_the_request_given_up(self, bench: Bench) -> None:
+        bench.master(f.link_status_request(OTHER_RTU), session=TWO)
+        bench.at(1.0).master(f.request(2))
+        assert bench.at(2.01).deadline() == []
+        assert bench.at(2.015).deadline() == ["send 13"]
+
+    def test_asking_anew_again_and_again_prolongs_nothing(self, bench: Bench) -> None:
+        bench.master(f.link_status_request(OTHER_RTU), session=TWO)
+        bench.at(0.5).master(f.request(2))
+        assert bench.at(1.0).master(f.request(3)) == ["drop 12 superseded"]
+        assert bench.at(1.5).master(f.request(4)) == ["drop 12 superseded"]
+        assert bench.turn.next_deadline() == pytest.approx(2.015)
+        assert bench.at(2.015).deadline() == ["send 13"]
+
+    def test_until_the_late_answer_is_whole(self, bench: Bench) -> None:
+        bench.master(f.link_status_request(OTHER_RTU), session=TWO)
+        bench.at(1.0).master(f.request(2))
+        assert bench.at(1.5).rtu(f.response(1, transport=f.FIR)) == ["drop 12 late"]
+        assert bench.at(1.6).rtu(f.response(transport=f.FIN)) == ["drop 12 late", "send 13"]
+
+    def test_whoever_comes_later_waits_too(self, bench: Bench) -> None:
+        assert bench.at(0.5).master(f.request(2)) == ["superseded 12", "send 12"]
+        assert bench.at(0.6).master(f.link_status_request(OTHER_RTU), session=TWO) == []
+        assert bench.at(0.7).rtu(f.response(2)) == ["deliver 12 to one", "answered 12"]
+        assert bench.turn.next_deadline() == pytest.approx(2.015)
+        assert bench.at(1.5).rtu(f.response(1)) == ["drop 12 late", "send 13"]
+
+    def test_so_do_its_own_requests_to_others(self, bench: Bench) -> None:
+        bench.at(0.5).master(f.request(2))
+        bench.turn.attach(ONE, OTHER_RTU)
+        assert bench.at(0.6).master(f.link_status_request(OTHER_RTU)) == []
+        assert bench.at(0.7).rtu(f.response(2)) == ["deliver 12 to one", "answered 12"]
+        assert bench.at(1.5).rtu(f.response(1)) == ["drop 12 late", "send 13"]
+
+    def test_and_broadcasts(self, bench: Bench) -> None:
+        bench.at(0.5).master(f.request(2))
+        bench.at(0.7).rtu(f.response(2))
+        assert bench.master(f.request(1, to=0xFFFF), session=TWO, address=OTHER_RTU) == []
+        assert bench.at(2.015).deadline() == ["send 13", "no_answer_due 13"]
+
+    def test_an_answer_of_somebody_else_is_not_the_late_one(self, bench: Bench) -> None:
+        bench.master(f.link_status_request(OTHER_RTU), session=TWO)
+        bench.at(1.0).master(f.request(2))
+        assert bench.at(1.5).rtu(f.response(1, source=OTHER_RTU)) == ["drop 13 not_awaited"]
+        assert bench.rtu(f.response(7)) == ["drop 12 not_awaited"]
+        assert bench.turn.next_deadline() == pytest.approx(2.015)
+
+    def test_a_request_that_is_not_whole_has_no_answer(self) -> None:
+        bench = Bench()
+        bench.turn.attach(TWO, OTHER_RTU)
+        bench.master(f.request(1, transport=f.FIR, confirmed=True))
+        bench.master(f.link_status_request(OTHER_RTU), session=TWO)
+        assert bench.at(1.0).master(f.request(2)) == ["superseded 12", "send 13"]
+
+    def test_a_port_opened_anew_has_nothing_on_its_way(self, bench: Bench) -> None:
+        bench.at(0.5).master(f.request(2))
+        bench.line_down()
+        bench.turn.line_up()
+        assert bench.master(f.link_status_request(OTHER_RTU), session=TWO) == ["send 13"]
 
 
 class TestTimeouts:
@@ -124,6 +208,30 @@ class TestTimeouts:
         bench.master(f.request(1))
         bench.at(1.5).rtu(f.response(1, transport=f.FIR))
         assert bench.turn.next_deadline() == pytest.approx(3.5)
+
+    @pytest.mark.parametrize("beside", [f.from_master(LinkFunction.ACK), f.confirm(1, uns=True)])
+    def test_what_a_master_sends_beside_it_does_not_prolong_it(self, bench: Bench, beside: Frame) -> None:
+        bench.master(f.request(1))
+        assert bench.at(1.0).master(beside) == ["send 12"]
+        assert bench.turn.next_deadline() == pytest.approx(2.015)
+        bench.at(1.5).rtu(f.response(1))
+        assert bench.finished().evidence.response_s == pytest.approx(1.485)
+
+    def test_link_answers_that_nobody_asked_for_do_not_prolong_it(self, bench: Bench) -> None:
+        bench.master(f.request(1))
+        assert bench.at(1.0).rtu(f.link_status()) == ["deliver 12 to one"]
+        assert bench.turn.next_deadline() == pytest.approx(2.015)
+
+    def test_the_link_answer_that_was_asked_for_does(self, bench: Bench) -> None:
+        bench.master(f.request(1, confirmed=True))
+        assert bench.at(1.0).rtu(f.from_rtu(LinkFunction.ACK)) == ["deliver 12 to one"]
+        assert bench.turn.next_deadline() == pytest.approx(3.0)
+
+    def test_a_confirm_of_its_own_renews_it(self, bench: Bench) -> None:
+        bench.master(f.request(1))
+        bench.at(1.0).rtu(f.response(1, application=f.A_FIR | f.A_CON))
+        bench.at(2.5).master(f.confirm(1))
+        assert bench.turn.next_deadline() == pytest.approx(4.515)
 
     def test_no_exchange_goes_on_for_ever(self, bench: Bench) -> None:
         bench.master(f.request(1))
@@ -218,6 +326,17 @@ class TestBabble:
         bench.rtu(f.response(1, transport=f.FIR))
         for tenth in range(1, 60):
             assert bench.at(tenth / 10).rtu(f.response(transport=f.MIDDLE)) == ["deliver 12 to one"]
+
+    def test_gaps_of_a_turnaround_are_no_pauses(self) -> None:
+        """In them nobody gets a chance."""
+        bench = Bench(turnaround_s=0.5)
+        heard = [bench.at(tenth / 10).noise() for tenth in range(0, 40, 4)]
+        assert heard.count(["babble begins"]) == 1
+
+    def test_longer_gaps_are_pauses(self) -> None:
+        bench = Bench(turnaround_s=0.5)
+        heard = [bench.at(tenth / 10).noise() for tenth in range(0, 60, 6)]
+        assert heard == [[]] * 10
 
     def test_ends_with_the_port(self, bench: Bench) -> None:
         for step in range(60):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from bridge.link.control import LinkFunction
 from tests.routing.turn_bench import THREE, TWO, Bench
 from tests.support import frames as f
 from tests.support.frames import OTHER_RTU, RTU
@@ -160,6 +161,48 @@ class TestQuarantine:
         bench.turn.attach(TWO, RTU)
         assert bench.at(4.5).master(f.request(1), session=TWO) == []
         assert bench.at(5.9).rtu(f.response(1)) == ["drop 12 late", "send 12"]
+
+    def test_two_requests_given_up_owe_two_answers(self, bench: Bench) -> None:
+        bench.master(f.request(1))
+        bench.at(2.1).deadline()
+        bench.master(f.request(1))
+        bench.at(4.2).deadline()
+        bench.hang_up()
+        bench.turn.attach(TWO, RTU)
+        assert bench.master(f.request(1), session=TWO) == []
+        assert bench.at(4.5).rtu(f.response(1)) == ["drop 12 late"]
+        assert bench.at(4.6).rtu(f.response(1)) == ["drop 12 late", "send 12"]
+
+    def test_a_late_ack_acknowledges_no_new_sessions_frame(self, bench: Bench) -> None:
+        bench.master(f.request(1, confirmed=True))
+        bench.hang_up()
+        bench.at(2.1).deadline()
+        bench.turn.attach(TWO, RTU)
+        # It asks for an ack itself, so it waits; what asks for none does not, and gets none either.
+        assert bench.master(f.request(2, f.DIRECT_OPERATE_NR, confirmed=True), session=TWO) == []
+        assert bench.at(2.2).master(f.request(3), session=TWO) == ["send 12"]
+        assert bench.at(2.3).rtu(f.from_rtu(LinkFunction.ACK)) == ["drop 12 late"]
+        assert bench.at(2.4).rtu(f.response(3)) == ["deliver 12 to two", "answered 12", "send 12"]
+        assert bench.at(2.5).rtu(f.from_rtu(LinkFunction.ACK)) == ["deliver 12 to two", "answered 12"]
+
+    def test_a_late_link_status_is_no_new_sessions(self, bench: Bench) -> None:
+        bench.master(f.link_status_request())
+        bench.hang_up()
+        bench.at(2.1).deadline()
+        bench.turn.attach(TWO, RTU)
+        assert bench.master(f.link_status_request(), session=TWO) == []
+        assert bench.at(2.5).rtu(f.link_status()) == ["drop 12 late", "send 12"]
+
+    def test_more_owed_than_is_remembered(self, bench: Bench) -> None:
+        for source in range(40):
+            bench.at(source / 50).master(f.request(1, source=source))
+        bench.hang_up()
+        assert bench.at(2.8).deadline() == ["timed_out 12"]
+        bench.turn.attach(TWO, RTU)
+        assert bench.master(f.request(9, source=77), session=TWO) == []
+        # Eight are forgotten, the last of which may have been answered two response timeouts after it was sent.
+        assert bench.turn.next_deadline() == pytest.approx(0.14 + 0.015 + 4.0)
+        assert bench.at(4.2).deadline() == ["send 12"]
 
 
 class TestLineDown:

@@ -50,7 +50,7 @@ def _warnings(text: str) -> list[str]:
     ],
 )
 def test_a_name_or_names(board: str, names: tuple[str, ...]) -> None:
-    assert _parse(_text(board, "/dev/ttyUSB0")).service.board == names
+    assert _parse(_text(board, "/dev/serial/by-id/usb-x")).service.board == names
 
 
 @pytest.mark.parametrize(
@@ -69,24 +69,24 @@ def test_a_name_or_names(board: str, names: tuple[str, ...]) -> None:
     ],
 )
 def test_a_wrong_board_is_one_problem(board: str, problem: str) -> None:
-    (found,) = _problems(_text(board, "/dev/ttyUSB0", led='led = "led1"'))
+    (found,) = _problems(_text(board, "/dev/serial/by-id/usb-x", led='led = "led1"'))
     assert problem in found
     assert ";" in found
 
 
 @pytest.mark.parametrize("name", BOARDS)
 def test_every_board_can_be_named(name: str) -> None:
-    assert _parse(_text(f'"{name}"', "/dev/ttyUSB0")).service.board == (name,)
+    assert _parse(_text(f'"{name}"', "/dev/serial/by-id/usb-x")).service.board == (name,)
 
 
 # LEDs
 
 
 def test_the_leds_are_those_of_the_boards() -> None:
-    assert dict(_parse(_text("", "/dev/ttyUSB0")).board_leds) == dict(BOARD_LEDS)
-    pi = _parse(_text('["pi-4", "zihatec-rs485-hat"]', "/dev/ttyUSB0", led='led = "led8"'))
+    assert dict(_parse(_text("", "/dev/serial/by-id/usb-x")).board_leds) == dict(BOARD_LEDS)
+    pi = _parse(_text('["pi-4", "zihatec-rs485-hat"]', "/dev/serial/by-id/usb-x", led='led = "led8"'))
     assert dict(pi.board_leds) == dict(BOARDS["pi-4"].led_pins)
-    assert _problems(_text('"revpi-connect"', "/dev/ttyUSB0", led='led = "led1"')) == [
+    assert _problems(_text('"revpi-connect"', "/dev/serial/by-id/usb-x", led='led = "led1"')) == [
         "outstation.p1.led: there is no LED 'led1'; add [led.led1]"
     ]
 
@@ -199,7 +199,7 @@ def test_a_direction_that_contradicts_the_board(board: str) -> None:
         "write 'automatic'"
     )
     assert _warnings(_text(board, "/dev/ttyAMA0")) == []
-    assert _warnings(_text(board, "/dev/ttyUSB0", more='direction = "rts"')) == []
+    assert _warnings(_text(board, "/dev/serial/by-id/usb-x", more='direction = "rts"')) == []
 
 
 def test_a_port_that_the_kernel_switches() -> None:
@@ -237,7 +237,7 @@ def test_a_hat_whose_uarts_depend_on_the_computer() -> None:
         "computer; name that too, such as board = ['pi-4', ...]"
     ]
     assert _warnings(_text('["pi-4", "waveshare-ipcbox-cm5-a"]', "/dev/ttyAMA3")) == []
-    assert _warnings(_text('["pi-3", "waveshare-ipcbox-cm5-a"]', "/dev/ttyUSB0")) == [
+    assert _warnings(_text('["pi-3", "waveshare-ipcbox-cm5-a"]', "/dev/serial/by-id/usb-x")) == [
         "service.board: Raspberry Pi 3, CM3 has no UART for 'CH0', 'CH1' and 'CH2' of Waveshare "
         "IPCBOX-CM5-A; is it another computer?"
     ]

@@ -275,6 +275,18 @@ async def test_the_pins_that_are_used_are_opened_and_no_others(
         assert pins.names == {"system", "led3", "mine"}
 
 
+async def test_a_disabled_outstation_still_hears_the_self_address(adapter: Pty) -> None:
+    text = SERVICE + _server() + _line("bay1", adapter.device) + _outstation("a", 12, "bay1")
+    other = _outstation("b", 13, "bay1", "enabled = false")
+    async with running(text + other) as bridge:
+        with await Master.connect(bridge.servers["main"].endpoint) as master:
+            await master.send(link_status_request(0xFFFC).octets)
+            drops = bridge.servers["main"].drops
+            await eventually(lambda: drops == {Drop.SELF_ADDRESS_SHARED: 1}, "the drop")
+    async with running(text) as bridge:
+        assert bridge.outstations["a"].is_alone_on_bus
+
+
 async def test_its_events_tell_of_its_life(adapter: Pty, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO, "bridge"):
         text = SERVICE + _server() + _line("bay1", adapter.device) + _outstation("a", 12, "bay1")

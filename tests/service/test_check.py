@@ -66,8 +66,8 @@ def test_what_lines_do_otherwise_than_by_default() -> None:
 
 def test_warnings_stand_at_the_end() -> None:
     configuration = load(GOOD / "warnings.toml")
-    assert len(configuration.warnings) == 9
-    assert describe(configuration).splitlines()[-11:] == [
+    assert len(configuration.warnings) == 14
+    assert describe(configuration).splitlines()[-16:] == [
         "",
         "Warnings:",
         *(f"  {warning}" for warning in configuration.warnings),

@@ -37,6 +37,10 @@ ROUNDED = ("response_timeout_s", "frame_timeout_s", "babble_s")
 BOARD_LEDS = {"system": 26, "led1": 17, "led2": 27}
 
 
+LONG = "response_timeout_ms = 20000\n"
+"""For lines whose turnaround is as long as one may be."""
+
+
 def _problems(text: str) -> tuple[str, ...]:
     with pytest.raises(ConfigurationError) as caught:
         parse(text, "f.toml", BOARD_LEDS)
@@ -201,7 +205,7 @@ def test_lines_and_outstations_that_are_not_as_by_default() -> None:
     ],
 )
 def test_a_delay_is_in_bits_or_ms(text: str, expected_s: float) -> None:
-    configuration = parse(MINIMAL.replace("9600", f'9600\nturnaround = "{text}"'), "f.toml")
+    configuration = parse(MINIMAL.replace("9600", f'9600\n{LONG}turnaround = "{text}"'), "f.toml")
     assert configuration.lines["bay1"].turnaround_s == pytest.approx(expected_s)
 
 
@@ -331,6 +335,16 @@ def test_warnings() -> None:
             "line.bay3.control_ttl_ms: 10001 ms is longer than the request TTL of 10000 ms: "
             "a control is sent later than any other request; "
             "write at most 10000, or request_ttl_ms = 10001",
+            "line.bay4.device: '/dev/ttyUSB0' may be another one after a reboot; "
+            "write its name in /dev/serial/by-id",
+            "line.bay4.broadcast_dead_time_ms: 2305 ms is not shorter than the control TTL of 2305 ms: "
+            "controls expire while they wait for it to end; write less, or a longer control_ttl_ms",
+            "line.bay5.device: '/dev/ttyACM11' may be another one after a reboot; "
+            "write its name in /dev/serial/by-id",
+            "line.bay5.control_ttl_ms: 2000 ms is shorter than the response timeout of 2304.2 ms: "
+            "one silent RTU makes the controls behind it expire; write 2305 or more",
+            "line.bay5.turnaround: 2000 ms is not shorter than the control TTL of 2000 ms: "
+            "controls expire while they wait for it to end; write less, or a longer control_ttl_ms",
             "outstation.pole-13.broadcast: no broadcast goes to line 'bay1', "
             "for every RTU on a line hears it, so 'pole-12' will get none; "
             "write 'deny' there as well, or 'allow' here",
@@ -386,11 +400,15 @@ def test_the_last_moments_of_a_timeout_that_is_long_enough() -> None:
         ("babble_ms = 305", "babble_ms = 304"),
         ("exchange_limit_ms = 2305", "exchange_limit_ms = 2304"),
         ("request_ttl_ms = 5000\ncontrol_ttl_ms = 5000", "request_ttl_ms = 5000\ncontrol_ttl_ms = 5001"),
-        ('turnaround = "96000 bits"', 'turnaround = "96001 bits"'),
+        (f'{LONG}turnaround = "96000 bits"', f'{LONG}turnaround = "96001 bits"'),
+        ('turnaround = "2304 ms"', 'turnaround = "2305 ms"'),
         ('direction = "rs485"\npre_transmit = "960 bits"', 'direction = "rs485"\npre_transmit = "961 bits"'),
         ('direction = "rs485"\npost_transmit = "100 ms"', 'direction = "rs485"\npost_transmit = "100.1 ms"'),
         ('direction = "rts"\npost_transmit = "10000 ms"', 'direction = "rts"\npost_transmit = "10001 ms"'),
-        ('direction = "rs485"\nturnaround = "10000 ms"', 'direction = "rs485"\nturnaround = "10001 ms"'),
+        (
+            f'{LONG}direction = "rs485"\nturnaround = "10000 ms"',
+            f'{LONG}direction = "rs485"\nturnaround = "10001 ms"',
+        ),
         ("broadcast_dead_time_ms = 0", "broadcast_dead_time_ms = -1"),
     ],
 )

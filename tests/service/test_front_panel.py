@@ -114,7 +114,14 @@ async def test_without_gpio_everything_is_said_once(caplog: pytest.LogCaptureFix
     panel.report()
     assert panel.inputs == {}
     assert panel.relays == {}
+    for what in ("lamp_test", "locate"):
+        error = 'no LED can light: gpio is "none" in the configuration'
+        assert panel.obey({"do": what}) == {"error": error}
     await panel.close()
+
+
+async def test_with_pins_the_lamps_are_tested(front: FrontPanel) -> None:
+    assert front.obey({"do": "lamp_test"}) == {"done": "all LEDs are tested for 3 s"}
 
 
 async def test_the_button_ends_the_program_and_leaves_word(tmp_path: Path) -> None:

@@ -145,6 +145,12 @@ def test_an_adapter_that_is_not_there(pi: FakeMachine) -> None:
     ]
 
 
+def test_a_pty_that_is_not_there(pi: FakeMachine) -> None:
+    assert _missing(pi, _text("/tmp/bench/bay1")) == [
+        "line bay1: /tmp/bench/bay1 is not there; does the program that makes it run?"
+    ]
+
+
 def test_what_may_not_be_used(pi: FakeMachine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "access", lambda path, mode: False)
     assert _missing(pi, _text("/dev/ttyUSB0")) == [

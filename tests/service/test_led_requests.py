@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from bridge.service.led_requests import obey
+from bridge.service.led_requests import Unlit, obey
 
 LEDS = {"pole-12": "led1", "pole-13": None}
 
@@ -73,3 +73,24 @@ def test_refused(request_: dict[str, Any], error: str) -> None:
     panel = Panel()
     assert obey(request_, panel, LEDS) == {"error": error}
     assert panel.told == []
+
+
+@pytest.mark.parametrize(
+    "request_", [{"do": "lamp_test"}, {"do": "locate"}, {"do": "locate", "outstation": "pole-12"}]
+)
+def test_where_no_led_can_light_nothing_is_done(request_: dict[str, Any]) -> None:
+    panel = Panel()
+    unlit = Unlit({"led1": "no GPIO chip"}, "no GPIO chip")
+    assert obey(request_, panel, LEDS, unlit) == {"error": "no LED can light: no GPIO chip"}
+    assert panel.told == []
+    assert obey({"do": "stop"}, panel, LEDS, unlit) == {"done": "all LEDs show again what happens"}
+
+
+def test_one_led_that_cannot_light() -> None:
+    panel = Panel()
+    unlit = Unlit({"led1": "GPIO16 is in use by spi0"})
+    asked = {"do": "locate", "outstation": "pole-12"}
+    error = "the LED of pole-12 cannot light: GPIO16 is in use by spi0"
+    assert obey(asked, panel, LEDS, unlit) == {"error": error}
+    assert panel.told == []
+    assert "done" in obey({"do": "lamp_test"}, panel, LEDS, unlit)

@@ -10,7 +10,7 @@ from bridge.bench import BenchLine
 from bridge.endpoints.direction import Direction, DirectionReport
 from bridge.endpoints.loopback import End, Findings, Passage, RtsFinding, Trial, Turnaround
 from bridge.service.cli import main
-from bridge.service.loopback import report
+from bridge.service.loopback import rates_of, report
 
 A, B = "/dev/ttyA", "/dev/ttyB"
 SENT = bytes(range(100))
@@ -60,12 +60,33 @@ def test_a_problem_of_the_direction_is_said() -> None:
     assert "  the driver has no RS-485 mode" in list(report(findings))
 
 
+def test_rates() -> None:
+    assert rates_of("") == ()
+    assert rates_of("9600") == (9600,)
+    assert rates_of("9600, 19200,115200") == (9600, 19200, 115200)
+
+
+@pytest.mark.parametrize("wrong", ["-5", "0", "49", "4000001", "9600,", "9_600", "fast", "²", "9" * 5000])
+def test_what_is_no_rate(wrong: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["loopback", "--baud", wrong, "/dev/null", "/dev/null"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("rtu-bridge loopback: --baud: ")
+    assert line.endswith(" is no rate; write 50 to 4000000")
+
+
+def test_two_ports_after_the_rates(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["loopback", "--baud", "9600", str(tmp_path / "one"), str(tmp_path / "two")]) == 1
+    assert f"{tmp_path}/one: no such device" in capsys.readouterr().err
+
+
 @pytest.mark.wire
 def test_the_command(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     with BenchLine(baud=None, echo=True) as line:
-        assert main(["loopback", str(line.device), "--baud", "9600"]) == 0
+        assert main(["loopback", "--baud", "9600,19200", line.device]) == 0
     out = capsys.readouterr().out
     assert "passed" in out
+    assert "   9600 Bd" in out
+    assert "  19200 Bd" in out
     assert "a pty: it has no bit rate" in out
     assert main(["loopback", str(tmp_path / "tty")]) == 1
     assert "no such device" in capsys.readouterr().err

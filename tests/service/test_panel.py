@@ -30,6 +30,7 @@ SNAPSHOT: dict[str, Any] = {
             "link_error_mode": "discard",
             "sessions": [{"peer": "10.1.1.5:4021"}, {"peer": "[2001:db8::7]:4022"}],
             "session_ends": {"pre_empted": 2, "peer_closed": 1},
+            "octets_discarded": 0,
             "drops": {},
             "listener_errors": 0,
         }
@@ -164,8 +165,8 @@ def test_the_whole_status_in_tables() -> None:
     _row(text, "bay1", "up", "9600 8N1", "4711", "3", "2", "/dev/ttyAMA2")
     _row(text, "bay2", "down", "19200 8E1", "0", "0", "0", "/dev/ttyUSB0")
     _row(text, "bay2 is down: no such device; is the adapter plugged in, is the overlay loaded?")
-    _row(text, "outstation", "requests", "answers", "timeouts")
-    _row(text, "pole-12", "1204", "1200", "3")
+    _row(text, "outstation", "requests", "answers", "unanswered", "timeouts")
+    _row(text, "pole-12", "1204", "1200", "4", "3")
     _row(text, "outstation", "p50 ms", "p95 ms", "p99 ms", "timeout ms", "recommended ms")
     _row(text, "pole-12", "51.2", "76.6", "401", "2304", "900")
     _row(text, "main", "0.0.0.0:20000", "discard", "10.1.1.5:4021", "2 pre_empted, 1 peer_closed")
@@ -185,7 +186,7 @@ def test_what_a_technician_needs_first_comes_first() -> None:
 
 def test_columns_and_tables_that_say_nothing_are_left_out() -> None:
     text = _rendered(SNAPSHOT)
-    for heading in ("late", "wrong address", "babbles", "echo", "lost", "ago", "!"):
+    for heading in ("late", "wrong RTU", "babbles", "echo", "lost", "ago", "!"):
         assert heading not in text, heading
     snapshot = deepcopy(SNAPSHOT) | {"lines": [], "servers": []}
     del snapshot["outstations"][0]
@@ -228,10 +229,22 @@ def test_what_was_heard_instead_of_answers() -> None:
             late_answers=7, last_late_by_s=0.0421, most_late_by_s=1.2, crc_errors=31, wrong_address_answers=8
         )
     )
-    _row(text, "outstation", "requests", "answers", "timeouts", "late", "CRC errors", "wrong address")
-    _row(text, "pole-12", "1204", "1200", "3", "7", "31", "8")
+    _row(text, "outstation", "requests", "answers", "unanswered", "timeouts", "late", "bad CRC", "wrong RTU")
+    _row(text, "pole-12", "1204", "1200", "4", "3", "7", "31", "8")
     _row(text, "outstation", "p50 ms", "p95 ms", "p99 ms", "late/most ms", "timeout ms", "recommended ms")
     _row(text, "pole-12", "51.2", "76.6", "401", "42.1/1200", "2304", "900")
+
+
+def test_octets_of_masters_that_are_no_frames() -> None:
+    snapshot = deepcopy(SNAPSHOT)
+    snapshot["servers"][0]["octets_discarded"] = 4099
+    text = _rendered(snapshot)
+    _row(text, "server", "listens on", "dropped octets")
+    _row(text, "main", "0.0.0.0:20000", "4099")
+
+
+def test_without_requests_that_were_not_answered_there_is_no_column_for_them() -> None:
+    assert "unanswered" not in _rendered(_with_diagnosis(requests=1200))
 
 
 def test_a_response_timeout_that_is_too_short_is_marked() -> None:
@@ -339,8 +352,8 @@ def test_at_80_columns_every_row_of_a_table_is_one_line() -> None:
     assert all(len(line) <= 80 for line in text.splitlines())
     _row(text, "●", "answering", "pole-12", "12", "bay1", "10.1.1.5:4021", "52.3")
     _row(text, "bay1", "up", "9600 8N1", "4711", "3", "2", "/dev/ttyAMA2")
-    _row(text, "outstation", "requests", "answers", "timeouts", "late", "CRC errors", "wrong address")
-    _row(text, "pole-12", "1204", "1200", "3", "7", "31", "8")
+    _row(text, "outstation", "requests", "answers", "unanswered", "timeouts", "late", "bad CRC", "wrong RTU")
+    _row(text, "pole-12", "1204", "1200", "4", "3", "7", "31", "8")
     _row(text, "outstation", "p50 ms", "p95 ms", "p99 ms", "late/most ms", "timeout ms", "recommended ms")
     _row(text, "pole-12", "51.2", "76.6", "401", "200/450", "2304", "2750 !")
     _row(text, "line", "direction", "babbles", "echo octets", "echoes spoiled", "dropped octets")

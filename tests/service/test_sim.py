@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from bridge.service.cli import main
-from bridge.service.sim import example_text
+from bridge.service.sim import example, example_text
 from tests.support.frames import link_status, link_status_request
 from tests.support.program import Program, run_to_the_end
 from tests.support.ptys import Pty
@@ -42,7 +42,7 @@ def test_on_a_pty_by_default() -> None:
         _ask(_printed(program, "DEVICE"), 1024)
         program.signal(signal.SIGTERM)
         assert program.wait() == 0
-    assert program.out.count("\n") == 1
+    assert program.out.splitlines()[1:] == [f"RTU {each.config.name} ADDRESS 1024" for each in example()]
     assert "Traceback" not in program.err
 
 
@@ -61,6 +61,9 @@ def test_on_tcp(tmp_path: Path) -> None:
     file = tmp_path / "two.toml"
     file.write_text(TWO, encoding="utf-8")
     with Program("sim", str(file), "--tcp", "127.0.0.1:0") as program:
+        program.until_printed("RTU ")
+        until(lambda: program.out.count("\n") == 3, "both RTUs are printed")
+        assert program.out.splitlines()[1:] == ["RTU a ADDRESS 5", "RTU b ADDRESS 6"]
         port = int(_printed(program, "ENDPOINT").rpartition(":")[2])
         with RawMaster("127.0.0.1", port) as master:
             for address in (5, 6):

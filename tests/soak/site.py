@@ -88,7 +88,7 @@ def decode(value: float) -> Mark:
     return Mark(*divmod(round(value), _SHARE))
 
 
-def configuration(device: Path) -> str:
+def configuration(device: str | Path) -> str:
     """Return the bridge's configuration for a line at `device`."""
     text = f"""
 [server.main]

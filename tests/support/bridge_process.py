@@ -26,7 +26,7 @@ class Site:
     They share the session of one master, this machine, unless `masters` gives some to others by IP address.
     """
 
-    device: Path
+    device: str | Path
     addresses: tuple[int, ...] = (10,)
     masters: Mapping[int, str] = field(default_factory=dict)
     link_error_mode: str = "discard"

@@ -331,7 +331,7 @@ class Opendnp3:
         )
         return self._keep(channel), states
 
-    def open_serial(self, device: Path) -> tuple[Any, ChannelStates]:
+    def open_serial(self, device: str | Path) -> tuple[Any, ChannelStates]:
         """Return a channel on a serial port."""
         settings = o.SerialSettings()
         settings.deviceName = str(device)

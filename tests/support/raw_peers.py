@@ -95,7 +95,7 @@ class RawMaster:
 class RawRtu:
     """A serial device without a protocol stack."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: str | Path) -> None:
         """Open the port at `path`."""
         self._port = os.open(path, os.O_RDWR | os.O_NOCTTY)
         tty.setraw(self._port)

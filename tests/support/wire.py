@@ -16,6 +16,6 @@ class Wire(BenchLine):
         super().__init__(baud=None, device=device)
 
     @property
-    def rtu(self) -> Path:
+    def rtu(self) -> str:
         """Where the RTU opens the line."""
         return self.rtus[0].device

@@ -31,7 +31,7 @@ _ROOT_INPUTS = ("make-root.sh", "dpkg.conf", "modules.list", "overlay-in-memory"
 _BARE_INPUTS = ("make-bare.sh", "dpkg.conf")
 _ROOT_WITHIN_S = 1800
 _GUEST_WITHIN_S = 300
-_KEEP_S = 24 * 3600
+_KEEP_S = 3600
 
 
 def main() -> int:
@@ -123,7 +123,7 @@ def _run(command: list[Path], *, within_s: float) -> None:
 
 
 def _forget_old(folder: Path, used: Path) -> None:
-    """Delete guests that nobody asked for since yesterday: each change of the program leaves one."""
+    """Delete guests that nobody asked for within the hour: each change of the program leaves one."""
     for old in folder.glob("guest-*"):
         if old != used and time.time() - old.stat().st_mtime > _KEEP_S:
             shutil.rmtree(old, ignore_errors=True)

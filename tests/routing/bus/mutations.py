@@ -8,12 +8,12 @@ from typing import Any, NamedTuple
 import pytest
 
 from bridge.link.frame import Frame
-from bridge.routing import queue
+from bridge.routing import queue, turn
 from bridge.routing.assembly import Assembly, Refused, Request
 from bridge.routing.carrier import Carrier
+from bridge.routing.debts import Debts
 from bridge.routing.exchange import Exchange, Outcome
 from bridge.routing.queue import Queue
-from bridge.routing.station import Station
 from bridge.routing.steps import Send, Step
 from bridge.routing.turn import Turn
 from tests.routing.bus.referee import Rule
@@ -63,8 +63,8 @@ def _no_dead_time(patch: Patch) -> None:
 def _encodes_anew(patch: Patch) -> None:
     send = Turn._send
 
-    def altered(self: Turn, exchange: Exchange, frame: Frame, now: float) -> Step:
-        step = send(self, exchange, frame, now)
+    def altered(self: Turn, exchange: Exchange, frame: Frame, is_part: bool, now: float) -> Step:
+        step = send(self, exchange, frame, is_part, now)
         assert isinstance(step, Send)
         return Send(step.address, Frame.build(frame.control, frame.destination, 2, frame.user_data))
 
@@ -77,7 +77,7 @@ def _sends_twice(patch: Patch) -> None:
     def twice(self: Turn, waiting: Any, now: float) -> None:
         open_exchange(self, waiting, now)
         assert self._exchange is not None
-        self._exchange.outbox.append(waiting.frames[-1])
+        self._exchange.outbox.append((waiting.frames[-1], True))
 
     patch.setattr(Turn, "_open", twice)
 
@@ -136,13 +136,13 @@ def _later_segments_always_belong(patch: Patch) -> None:
 
 
 def _no_quarantine(patch: Patch) -> None:
-    patch.setattr(Station, "safe_from_s", lambda self, session, frame, reading: 0.0)
-    patch.setattr(Station, "owes_another", lambda self, exchange, frame, reading, now: False)
+    patch.setattr(Debts, "safe_from_s", lambda self, session, frame, reading: 0.0)
+    patch.setattr(Debts, "is_to_another", lambda self, exchange, frame, reading, now: False)
 
 
 def _short_quarantine(patch: Patch) -> None:
-    owes = Station.owes
-    patch.setattr(Station, "owes", lambda self, exchange, until_s: owes(self, exchange, exchange.sent_s))
+    give_up = Debts.give_up
+    patch.setattr(Debts, "give_up", lambda self, exchange, until_s: give_up(self, exchange, exchange.sent_s))
 
 
 def _no_jump_limit(patch: Patch) -> None:
@@ -151,8 +151,29 @@ def _no_jump_limit(patch: Patch) -> None:
 
 def _last_come_first_served(patch: Patch) -> None:
     patch.setattr(
-        Queue, "_choose", lambda self, able: max(able, key=lambda each: self._last_turn.get(each.session, 0))
+        Queue,
+        "_choose",
+        lambda self, able, now: max(able, key=lambda each: self._last_turn.get(each.session, 0)),
     )
+
+
+def _new_sessions_first(patch: Patch) -> None:
+    add = Queue.add
+
+    def first(self: Queue, waiting: Any) -> None:
+        self._last_turn.setdefault(waiting.session, -1)
+        add(self, waiting)
+
+    patch.setattr(Queue, "add", first)
+
+
+def _speaks_into_the_late_answer(patch: Patch) -> None:
+    def starts(self: Turn, waiting: Any) -> float:
+        self._unheard = turn._NOBODY
+        return starts_from(self, waiting)
+
+    starts_from = Turn._starts_from_s
+    patch.setattr(Turn, "_starts_from_s", starts)
 
 
 def _broadcasts_any_time(patch: Patch) -> None:
@@ -221,6 +242,8 @@ MUTATIONS = [
     Mutation(Rule.RIGHT_ANSWER, "the quarantine is too short", _short_quarantine),
     Mutation(Rule.FAIR, "no limit to jumps", _no_jump_limit),
     Mutation(Rule.FAIR, "who had the last turn is next", _last_come_first_served),
+    Mutation(Rule.FAIR, "hanging up is a way to the front", _new_sessions_first),
+    Mutation(Rule.LATE_ANSWER, "asking anew hands the line on at once", _speaks_into_the_late_answer),
     Mutation(Rule.SELECTION, "broadcasts go at any time", _broadcasts_any_time),
     Mutation(Rule.BOOKS, "drops are not told", _drops_in_silence),
     Mutation(Rule.LIMIT, "no limit to exchanges", _no_limit),

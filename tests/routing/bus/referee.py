@@ -38,6 +38,7 @@ class Rule(StrEnum):
     RIGHT_SESSION = "answers go to the session that asked"
     RIGHT_ANSWER = "no stale answer is delivered"
     FAIR = "no session starves"
+    LATE_ANSWER = "no other outstation is asked while a superseded answer may come"
     SELECTION = "no other broadcast between SELECT and OPERATE"
     BOOKS = "every frame and every exchange ends once"
     LIMIT = "no exchange outlasts its limit"
@@ -74,6 +75,10 @@ class _Open:
 
     ask: Ask
     started_s: float
+    is_heard_of: bool = False
+    """Whether anything was delivered of its answer."""
+    sent_until_s: float = 0.0
+    """When the last octet of its request leaves."""
 
 
 class Referee:
@@ -91,6 +96,8 @@ class Referee:
         self._open: _Open | None = None
         self._next_segment: tuple[Ask, int] | None = None
         self._silent_until_s = float("-inf")
+        self._late_answer: tuple[int | None, float] = (None, float("-inf"))
+        """Whose answer to a superseded request may still come, and until when."""
         self._selections: dict[int, tuple[Session, float]] = {}
         self._overtaken: dict[Session, int] = {}
         self._turns_to_count: list[Session] = []
@@ -129,6 +136,7 @@ class Referee:
         """Take note of a port that is about to go."""
         self.note("line fails", "")
         self._selections.clear()
+        self._late_answer = None, float("-inf")
         self._silent_until_s = float("-inf")
 
     def hears(self, frame: Frame) -> None:
@@ -187,6 +195,9 @@ class Referee:
         self._check_age(submission)
         self._check_selections(ask)
         self._wire.send(submission)
+        assert self._open is not None
+        if ask is self._open.ask:
+            self._open.sent_until_s = self._wire.own_until_s
         if ask.is_broadcast:
             self._silent_until_s = self._wire.own_until_s + self._timing.broadcast_dead_time_s
 
@@ -226,6 +237,9 @@ class Referee:
             raise self.breaks(Rule.OWN_OCTETS, f"{ask}: our own octets leave until {wire.own_until_s:.6f}")
         if now < self._silent_until_s - _EPSILON_S:
             raise self.breaks(Rule.DEAD_TIME, f"{ask}: silence until {self._silent_until_s:.6f}")
+        late_address, late_until_s = self._late_answer
+        if ask.address != late_address and now < late_until_s - _EPSILON_S:
+            raise self.breaks(Rule.LATE_ANSWER, f"{ask}: {late_address} may answer until {late_until_s:.6f}")
         self._turns_to_count.append(ask.session)
 
     def _check_silence(self) -> None:
@@ -251,7 +265,8 @@ class Referee:
         if not ask.is_broadcast:
             return
         for address, (session, until_s) in self._selections.items():
-            if session is not ask.session and self._clock.now < until_s - _EPSILON_S:
+            patient_until_s = min(until_s, ask.frames[-1].submitted_s + self._timing.response_timeout_s)
+            if session is not ask.session and self._clock.now < patient_until_s - _EPSILON_S:
                 raise self.breaks(Rule.SELECTION, f"{ask}: {session} has selected something at {address}")
 
     def _see_delivery(self, step: Deliver) -> None:
@@ -270,6 +285,7 @@ class Referee:
         exchange = self._open
         if exchange is None or exchange.ask.session is not session or exchange.ask.address != step.address:
             raise self.breaks(Rule.RIGHT_SESSION, f"{session} got what it had not asked {step.address} for")
+        exchange.is_heard_of = True
         if answer is not None:
             self._check_answer(exchange.ask, answer)
 
@@ -289,6 +305,8 @@ class Referee:
 
     def _see_drop(self, step: Dropped, *, is_of_line: bool) -> None:
         self.books.drops[step.reason] += 1
+        if step.reason is Drop.LATE and step.address == self._late_answer[0]:
+            self._late_answer = None, float("-inf")
         if step.response_s is not None:
             assert step.address is not None
             self.diagnoses[step.address].answered_late(step.response_s, self._clock.now)
@@ -321,9 +339,18 @@ class Referee:
         self.outcomes[step.address][step.outcome] += 1
         self.diagnoses[step.address].finished(step.outcome, step.elapsed_s, step.evidence, now)
         ask = exchange.ask
+        self._see_supersession(exchange, step)
         is_selected = step.outcome is Outcome.ANSWERED and ask.function == 3
         if is_selected and self.owners[step.address] is ask.session:
             self._selections[step.address] = ask.session, now + self._timing.response_timeout_s
+
+    def _see_supersession(self, exchange: _Open, step: Finished) -> None:
+        """Take note of an answer that may come late, where it is certain that one was awaited."""
+        ask = exchange.ask
+        is_sent = ask.is_whole and all(each.is_sent for each in ask.frames)
+        is_awaited = is_sent and ask.kind is Kind.ANSWERED and not exchange.is_heard_of
+        if step.outcome is Outcome.SUPERSEDED and is_awaited:
+            self._late_answer = ask.address, exchange.sent_until_s + self._timing.response_timeout_s
 
     def check_limit(self) -> None:
         """Check how long the exchange on the wire has lasted."""
@@ -346,7 +373,7 @@ class Referee:
         for turn in turns:
             for session in waiting:
                 self._overtaken[session] = 0 if session is turn else self._overtaken.get(session, 0) + 1
-        # The others in turn, each after as many jumps as there may be; those who came meanwhile go first.
+        # The others in turn, each after as many jumps as there may be; those who came meanwhile come behind.
         most = len(self.owners) * (_JUMPS + 1) + _JUMPS
         for session, times in self._overtaken.items():
             if waiting.get(session) and times > most:

@@ -31,6 +31,8 @@ class Manners:
     forgets_confirm: float = 0.1
     late_confirm: float = 0.1
     retries: float = 0.5
+    hangs_up_every: float | None = None
+    """In response timeouts, for a master that comes back at once; None for what the faults say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +141,7 @@ def _timing(rng: random.Random) -> Timing:
 
 
 def _manners(rng: random.Random, timing: Timing, *, is_busy: bool) -> Manners:
-    style = rng.randrange(4)
+    style = rng.randrange(5)
     think_s = rng.choice((0.0, 0.01)) if is_busy else rng.uniform(0.0, 1.0) * timing.response_timeout_s
     if style == 0:
         # Polls, and misbehaves never.
@@ -150,6 +152,8 @@ def _manners(rng: random.Random, timing: Timing, *, is_busy: bool) -> Manners:
         return Manners(think_s, control=0.95, select=0.0, broadcast=0.0, retries=0.0)
     if style == 2:
         return Manners(think_s, select=0.4, broadcast=0.3)
+    if style == 3:
+        return Manners(0.0, hangs_up_every=rng.choice((0.1, 0.3)))
     return Manners(think_s, impatient=0.2, flood=0.1, unfinished=0.1, orphan=0.1, forgets_confirm=0.5)
 
 

@@ -103,7 +103,7 @@ class Simulator:
     def _hear(self, octets: bytes) -> None:
         now = self._clock.now
         frames = self._framer.receive(octets, now)
-        self._see(self._turn.heard(now, len(octets), self._framer.next_deadline()))
+        self._see(self._turn.heard(now, len(octets), self._framer.half_heard_until(now)))
         self._take(frames)
 
     def _take(self, frames: list) -> None:  # type: ignore[type-arg]
@@ -235,13 +235,13 @@ class Simulator:
             rng=self._rng,
             response_timeout_s=timing.response_timeout_s,
         )
-        ends_s = self._rng.expovariate(
-            1 / (self._scenario.faults.session_ends_every * timing.response_timeout_s)
-        )
+        hangs_up_every = self._scenario.manners[index].hangs_up_every
+        ends_every = hangs_up_every or self._scenario.faults.session_ends_every
+        ends_s = self._rng.expovariate(1 / (ends_every * timing.response_timeout_s))
 
         def end() -> None:
             last = self._end(session).sequences()
-            gap_s = self._rng.choice((0.0, 0.0, 0.5)) * timing.response_timeout_s
+            gap_s = 0.0 if hangs_up_every else self._rng.choice((0.0, 0.0, 0.5)) * timing.response_timeout_s
             self._clock.after(gap_s, lambda: self._begin_session(index, last))
 
         self._clock.after(ends_s, end)
