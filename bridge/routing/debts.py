@@ -48,7 +48,7 @@ class Debts:
         """Take note of an answered request. Had it been sent before, an answer is still owed."""
         if not self._owed:
             return
-        # The exchange counts on with its fragments: what was sent before is known by the request's own sequence.
+        # By its own sequence: that of the exchange counts on with the fragments.
         for sequence in _named_by(exchange.reading):
             key = exchange.request.source, sequence
             owed = self._owed.get(key)

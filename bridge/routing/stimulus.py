@@ -116,13 +116,13 @@ class Reader:
             self._open_fragment(frame)
         elif not self._is_in_fragment:
             # Its first segment was lost: nobody knows what it is, and least of all what came before it.
-            return Reading(Stimulus.PART)
+            return Reading(Stimulus.PART, is_last=header.fin)
         self._is_in_fragment = not header.fin
         sequence = self._control.sequence if header.fir else None
         if self._function == Function.UNSOLICITED_RESPONSE:
             return Reading(Stimulus.UNSOLICITED, sequence, header.fir, is_last=header.fin)
         if not header.fin:
-            return Reading(Stimulus.PART, sequence, header.fir)
+            return Reading(Stimulus.PART, sequence, header.fir, is_last=False)
         stimulus = _FRAGMENT_ENDS[self._control.fin, self._control.con]
         return Reading(stimulus, sequence, header.fir)
 

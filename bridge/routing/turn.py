@@ -26,6 +26,7 @@ from collections.abc import Callable, Hashable
 
 from bridge.application.function import CONTROLS, Function
 from bridge.link.address import SELF_ADDRESS
+from bridge.link.control import LinkFunction
 from bridge.link.frame import Frame
 from bridge.routing.assembly import Request
 from bridge.routing.babble import BabbleGuard
@@ -45,7 +46,7 @@ _BESIDE_THE_EXCHANGE = frozenset({Stimulus.LINK_REPLY, Stimulus.UNSOLICITED_CONF
 """What a master may send during an exchange without being any further in it."""
 _MOST_OUTBOX_FRAMES = 16
 _NEVER = float("-inf")
-_NOBODY: tuple[int | None, float] = (None, _NEVER)
+_NOBODY: tuple[int | None, Hashable, float] = (None, None, _NEVER)
 
 
 class Turn:
@@ -60,7 +61,7 @@ class Turn:
         self._babble = BabbleGuard(babble_s=timing.babble_s, pause_s=max(timing.quiet_s, timing.turnaround_s))
         self._exchange: Exchange | None = None
         self._unheard = _NOBODY
-        """Whose answer may still come since its master asked anew, and until when (rule 3)."""
+        """Whose answer may still come since its master asked anew, for whom, and until when (rule 3)."""
         self._is_up = False
 
     def add_station(self, address: int) -> None:
@@ -236,7 +237,7 @@ class Turn:
             self._note_other(frame)
             return Dropped(None, Drop.UNKNOWN_SOURCE)
         reading = station.from_outstation.read_outstation(frame)
-        if not reading.is_last:
+        if not reading.is_last and frame.control.function is not LinkFunction.CONFIRMED_USER_DATA:
             self._carrier.more_follows(now)
         if reading.stimulus in _OF_THEIR_OWN_ACCORD:
             return station.unasked(frame, reading)
@@ -319,6 +320,8 @@ class Turn:
         if self._exchange is None and not waiting_now:
             return []
         steps: list[Step] = []
+        if now >= self._unheard[2]:
+            self._unheard = _NOBODY
         if waiting_now:
             for expired in self._queue.remove_expired(now):
                 waited_s, is_control = now - expired.arrived_s, expired.rank is Rank.CONTROL
@@ -388,7 +391,7 @@ class Turn:
         if outcome in MISSED:
             station.gives_up(exchange, until_s)
             if outcome is Outcome.SUPERSEDED and exchange.awaits not in _AWAITS_MASTER:
-                self._unheard = exchange.address, exchange.deadline_s
+                self._unheard = exchange.address, exchange.session, exchange.deadline_s
         elif outcome is Outcome.ANSWERED:
             station.debts.answered(exchange, until_s)
             if exchange.awaits is Awaits.CONFIRM_AND_MORE and exchange.sequence is not None:
@@ -405,8 +408,9 @@ class Turn:
     def _starts_from_s(self, waiting: Waiting) -> float:
         """Return from when a request may start, the line's own state aside (rules 3, 5 and 7)."""
         frame = waiting.frames[0]
-        address, unheard_until_s = self._unheard
-        if waiting.address == address and not self._is_contended(waiting.session):
+        address, session, unheard_until_s = self._unheard
+        is_the_same = waiting.address == address and waiting.session is session
+        if is_the_same and not self._is_contended(session):
             unheard_until_s = _NEVER
         if frame.destination > SELF_ADDRESS:
             others = (each for each in self._stations.values() if each.session is not waiting.session)

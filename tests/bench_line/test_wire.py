@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import serial
 
 from bridge.bench import Bench, BenchLine, Direction, Duplex, Noise
 from bridge.endpoints.serial_port import SerialSettings, open_port
@@ -288,3 +289,13 @@ def test_a_line_is_used_between_start_and_close() -> None:
     bench.close()
     with pytest.raises(RuntimeError, match="closed"):
         BenchLine(bench=bench).start()
+
+
+def test_pyserial_opens_its_ends_as_they_are() -> None:
+    with (
+        BenchLine(baud=None) as line,
+        serial.Serial(line.device, timeout=PATIENCE_S) as bridge,
+        serial.Serial(line.rtus[0].device, timeout=PATIENCE_S) as rtu,
+    ):
+        bridge.write(FRAME)
+        assert rtu.read(len(FRAME)) == FRAME

@@ -19,12 +19,14 @@ def waiting(
     rank: Rank = Rank.REQUEST,
     *,
     address: int = 12,
+    arrived_s: float = 0.0,
+    asking_since_s: float | None = None,
     expires_s: float = 9.0,
     frames: int = 1,
 ) -> Waiting:
     frame = f.request()
     reading = Reader().read_master(frame)
-    return Waiting(session, address, (frame,) * frames, reading, rank, 0.0, expires_s)
+    return Waiting(session, address, (frame,) * frames, reading, rank, arrived_s, expires_s, asking_since_s)
 
 
 def queue_of(*requests: Waiting) -> Queue:
@@ -146,9 +148,24 @@ def test_jumps_within_a_session_are_limited() -> None:
 
 @pytest.mark.parametrize(("now", "served"), [(9.0 - _URGENT_S - 0.1, "a"), (9.0 - _URGENT_S, "b")])
 def test_what_is_about_to_expire_is_not_passed_by(now: float, served: str) -> None:
-    queue = queue_of(waiting("a"), waiting("b"))
+    queue = queue_of(waiting("a"), waiting("b", arrived_s=6.0))
     assert taken(queue) == "a"
     queue.add(waiting("a", Rank.CONTROL, expires_s=99.0))
+    chosen = queue.take(now, FREE)
+    assert chosen is not None
+    assert chosen.session == served
+
+
+@pytest.mark.parametrize(("now", "served"), [(3.0 + _URGENT_S - 0.1, "a"), (3.0 + _URGENT_S, "b")])
+@pytest.mark.parametrize(("arrived_s", "asking_since_s"), [(3.0, None), (4.5, 3.0)])
+def test_who_has_waited_long_is_not_passed_by(
+    now: float, served: str, arrived_s: float, asking_since_s: float | None
+) -> None:
+    """Also with a request that took the place of an earlier one."""
+    patient = waiting("b", arrived_s=arrived_s, asking_since_s=asking_since_s, expires_s=99.0)
+    queue = queue_of(waiting("a"), patient)
+    assert taken(queue) == "a"
+    queue.add(waiting("a", Rank.CONTROL, arrived_s=4.9, expires_s=99.0))
     chosen = queue.take(now, FREE)
     assert chosen is not None
     assert chosen.session == served

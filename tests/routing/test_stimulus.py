@@ -79,8 +79,8 @@ def test_frames_of_an_outstation(frame: Frame, stimulus: Stimulus) -> None:
 def test_later_segments_mean_what_their_first_did() -> None:
     reader = Reader()
     first = reader.read_outstation(f.response(3, application=f.A_FIR_FIN | f.A_CON, transport=f.FIR))
-    assert first == Reading(S.PART, sequence=3, starts_fragment=True)
-    assert reader.read_outstation(f.response(transport=f.MIDDLE)) == Reading(S.PART)
+    assert first == Reading(S.PART, sequence=3, starts_fragment=True, is_last=False)
+    assert reader.read_outstation(f.response(transport=f.MIDDLE)) == Reading(S.PART, is_last=False)
     assert reader.read_outstation(f.response(transport=f.FIN)) == Reading(S.LAST_FRAGMENT_CON)
     first = reader.read_outstation(f.unsolicited(3, transport=f.FIR))
     assert first == Reading(S.UNSOLICITED, sequence=3, starts_fragment=True, is_last=False)
@@ -134,7 +134,7 @@ def test_a_later_segment_without_its_first_one_is_nobodys() -> None:
     reader = Reader()
     reader.read_outstation(f.unsolicited(3))
     assert reader.read_outstation(f.response(transport=f.FIN)) == Reading(S.PART)
-    assert Reader().read_outstation(f.response(transport=f.MIDDLE)) == Reading(S.PART)
+    assert Reader().read_outstation(f.response(transport=f.MIDDLE)) == Reading(S.PART, is_last=False)
 
 
 def test_the_function_of_a_masters_fragment() -> None:

@@ -65,6 +65,17 @@ class TestQueue:
         assert bench.master(f.request(2)) == ["drop 12 superseded"]
         assert bench.turn.waiting_frames == 1
 
+    def test_asking_anew_in_the_queue_is_no_new_wait(self, bench: Bench) -> None:
+        """Who has waited for a response timeout is not passed by any more."""
+        bench.turn.attach(TWO, OTHER_RTU)
+        bench.master(f.link_status_request(OTHER_RTU), session=TWO)
+        bench.rtu(f.link_status(OTHER_RTU))
+        bench.at(0.1).master(f.link_status_request())
+        bench.at(0.2).master(f.request(1, to=OTHER_RTU), session=TWO)
+        bench.at(1.5).master(f.request(2, to=OTHER_RTU), session=TWO)
+        bench.at(1.9).master(f.request(1, f.DIRECT_OPERATE_NR))
+        assert bench.at(2.25).deadline() == ["timed_out 12", "send 13"]
+
     def test_asking_anew_without_a_confirm_leaves_no_missing_answer(self, bench: Bench) -> None:
         bench.master(f.request(1))
         bench.rtu(f.response(1, application=f.A_FIR_FIN | f.A_CON))

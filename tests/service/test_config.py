@@ -1,6 +1,7 @@
 import random
 import re
 import tomllib
+from collections.abc import Mapping
 from dataclasses import FrozenInstanceError, asdict, replace
 from pathlib import Path
 
@@ -23,9 +24,10 @@ from bridge.service.config import (
     load,
     parse,
 )
-from bridge.service.keys import BAUD_RATES, LINE_KEYS
+from bridge.service.keys import BAUD_RATES, LINE_KEYS, OUTSTATION_KEYS, SERVER_KEYS, SERVICE_KEYS
 from bridge.service.panel_keys import BUTTON_KEYS, INPUT_KEYS, LED_KEYS, RELAY_KEYS
 from bridge.service.physics import SYSTEM_LED
+from bridge.service.schema import Key
 from hw.board import DEFAULT_BOARD
 
 FILES = Path(__file__).parent.parent / "config"
@@ -252,6 +254,30 @@ def test_the_readme_shows_every_key_with_its_default() -> None:
         label: pytest.approx(value, abs=0.00051) if label in ROUNDED else value
         for label, value in default.items()
     }
+
+
+@pytest.mark.parametrize(
+    ("header", "keys"),
+    [
+        ("[service]", SERVICE_KEYS),
+        ("[server.main]", SERVER_KEYS),
+        ("[line.bay1]", LINE_KEYS),
+        ("[[outstation]]", OUTSTATION_KEYS),
+        ("[button]", BUTTON_KEYS),
+        ("[input.door]", INPUT_KEYS),
+        ("[relay.horn]", RELAY_KEYS),
+    ],
+)
+def test_the_readme_shows_every_key_and_marks_those_that_are_required(
+    header: str, keys: Mapping[str, Key]
+) -> None:
+    readme = (Path(__file__).parent.parent.parent / "README.md").read_text(encoding="utf-8")
+    block = readme.partition("\n## Configuration\n")[2].partition("```toml\n")[2].partition("```")[0]
+    section = block[block.index(header) :].partition("\n\n")[0]
+    shown = dict(re.findall(r"^(\w+) = (.*)$", section, re.MULTILINE))
+    assert set(shown) == set(keys)
+    marked = {label for label, text in shown.items() if re.search(r"# required\b", text)}
+    assert marked == {label for label, key in keys.items() if key.is_required}
 
 
 def test_the_readme_shows_every_key_of_the_panel_with_its_default() -> None:

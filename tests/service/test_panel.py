@@ -124,7 +124,7 @@ SNAPSHOT: dict[str, Any] = {
 
 MISS = {
     "reason": "nothing_heard",
-    "sentence": "nothing was heard within 2304 ms",
+    "sentence": "nothing was heard within the response timeout of 2304 ms",
     "ago_s": 3.9,
     "answered_since": False,
 }
@@ -207,11 +207,11 @@ def test_an_outstation_that_was_never_asked_has_no_row() -> None:
 def test_why_an_outstation_does_not_answer_and_since_when() -> None:
     _row(
         _rendered(_with_diagnosis(last_miss=MISS)),
-        "pole-12, 3 s ago: nothing was heard within 2304 ms (no answer since)",
+        "pole-12, 3 s ago: nothing was heard within the response timeout of 2304 ms (no answer since)",
     )
     _row(
         _rendered(_with_diagnosis(last_miss=MISS | {"answered_since": True, "ago_s": 7200.5})),
-        "pole-12, 2 h ago: nothing was heard within 2304 ms (has answered since)",
+        "pole-12, 2 h ago: nothing was heard within the response timeout of 2304 ms (has answered since)",
     )
 
 

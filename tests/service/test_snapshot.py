@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from bridge.endpoints.tcp_session import SessionEnd
 from bridge.link.frame import LONGEST_FRAME
 from bridge.routing.diagnosis import Miss
 from bridge.routing.exchange import Evidence, Outcome
@@ -296,6 +297,12 @@ def test_the_readme_names_every_reason_in_the_order_of_precedence() -> None:
     readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
     section = readme.partition("\n## Why an RTU does not answer\n")[2].partition("\n## ")[0]
     assert re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE) == [miss.value for miss in Miss]
+
+
+def test_the_readme_names_every_end_of_a_session() -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    section = readme.partition("\n## Why a session ended\n")[2].partition("\n## ")[0]
+    assert re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE) == [end.value for end in SessionEnd]
 
 
 async def test_direction_babble_and_echo_of_a_line(bridge: Bridge) -> None:

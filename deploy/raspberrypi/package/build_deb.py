@@ -33,7 +33,8 @@ _NO_EPOCH = 1
 
 _COPIES = {
     "package/rtu-bridge": "usr/bin/rtu-bridge",
-    "systemd/rtu-bridge.service": "usr/lib/systemd/system/rtu-bridge.service",
+    "appliance/rtu-bridge-update": "usr/bin/rtu-bridge-update",
+    "appliance/sshd_config": "usr/lib/rtu-bridge/appliance/sshd_config",
     "udev/70-rtu-bridge.rules": "usr/lib/udev/rules.d/70-rtu-bridge.rules",
     "sysusers/rtu-bridge.conf": "usr/lib/sysusers.d/rtu-bridge.conf",
     "tmpfiles/rtu-bridge.conf": "usr/lib/tmpfiles.d/rtu-bridge.conf",
@@ -110,6 +111,11 @@ def _fill(stage: Path, architecture: str, version: str, epoch_s: int) -> None:
     unpack(fetch(architecture), library)
     for path in _sources():
         _copy(path, library / path.relative_to(ROOT))
+    # Only the image switches the appliance's own units on: they ask for its /etc/rtu-bridge-appliance.
+    for path in sorted((DEPLOY / "appliance").glob("*.py")):
+        _copy(path, library / "appliance" / path.name)
+    for unit in sorted((DEPLOY / "systemd").iterdir()):
+        _copy(unit, stage / "usr/lib/systemd/system" / unit.name)
     for source, target in _COPIES.items():
         _copy(DEPLOY / source, stage / target)
     documents = stage / "usr/share/doc/rtu-bridge"
@@ -176,7 +182,7 @@ def _write_control(stage: Path, architecture: str, version: str) -> None:
 
 def _settle(stage: Path, epoch_s: int) -> None:
     """Give everything the modes and times that do not depend on who builds."""
-    programs = {stage / "usr/bin/rtu-bridge", *(stage / "DEBIAN" / script for script in _SCRIPTS)}
+    programs = {*(stage / "usr/bin").iterdir(), *(stage / "DEBIAN" / script for script in _SCRIPTS)}
     for path in [*stage.rglob("*"), stage]:
         path.chmod(0o755 if path.is_dir() or path in programs else 0o644)
         os.utime(path, (epoch_s, epoch_s))

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from bridge.link.frame import Frame
-from bridge.routing import queue, turn
+from bridge.routing import turn
 from bridge.routing.assembly import Assembly, Refused, Request
 from bridge.routing.carrier import Carrier
 from bridge.routing.debts import Debts
@@ -146,7 +146,11 @@ def _short_quarantine(patch: Patch) -> None:
 
 
 def _no_jump_limit(patch: Patch) -> None:
-    patch.setattr(queue, "_MOST_JUMPS", 10**9)
+    patch.setattr(
+        Queue,
+        "_choose",
+        lambda self, able, now: min(able, key=lambda each: (each.rank, self._last_turns(each))),
+    )
 
 
 def _last_come_first_served(patch: Patch) -> None:

@@ -99,6 +99,7 @@ class Referee:
         self._late_answer: tuple[int | None, float] = (None, float("-inf"))
         """Whose answer to a superseded request may still come, and until when."""
         self._selections: dict[int, tuple[Session, float]] = {}
+        self._most_sessions = 0
         self._overtaken: dict[Session, int] = {}
         self._turns_to_count: list[Session] = []
         self._is_babbling = False
@@ -374,7 +375,8 @@ class Referee:
             for session in waiting:
                 self._overtaken[session] = 0 if session is turn else self._overtaken.get(session, 0) + 1
         # The others in turn, each after as many jumps as there may be; those who came meanwhile come behind.
-        most = len(self.owners) * (_JUMPS + 1) + _JUMPS
+        self._most_sessions = max(self._most_sessions, len(waiting))
+        most = self._most_sessions * (_JUMPS + 1) + _JUMPS
         for session, times in self._overtaken.items():
             if waiting.get(session) and times > most:
                 raise self.breaks(Rule.FAIR, f"{session} waited for {times} turns of others")

@@ -1,0 +1,179 @@
+"""Build the image for the Raspberry Pi (`make image`), or its twin that tests boot (`make image-twin`).
+
+Two layers are kept in the cache, each under the hash of what it was made from: the root file system (amd64: a
+minute and a half; arm64: a quarter of an hour of emulation) and the system with the package installed. What
+Debian has changed since is not part of the hash: delete the cached root to get it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+IMAGE = Path(__file__).parent
+DEPLOY = IMAGE.parent
+sys.path.insert(0, str(DEPLOY / "package"))
+
+import assemble  # noqa: E402  # folders of scripts, not packages
+from build_deb import build, package_version, source_date_epoch  # noqa: E402
+from release import publish  # noqa: E402
+from wheels import cache_folder  # noqa: E402
+
+NAMES = {"arm64": "raspberrypi-arm64", "amd64": "twin-amd64"}
+"""The kinds of machine, as updates name them."""
+TOOLS = {"mmdebstrap": "mmdebstrap", "sqfstar": "squashfs-tools", **assemble.TOOLS}
+_ARM_TOOLS = {"dtc": "device-tree-compiler", "xz": "xz-utils", "arch-test": "arch-test qemu-user-static"}
+_ROOT_WITHIN_S = 7200
+_SYSTEM_WITHIN_S = 1800
+_KEEP_S = 3600
+
+
+def main() -> int:
+    """Build what the command line asks for and print where it is."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("architecture", choices=NAMES)
+    parser.add_argument("--into", type=Path, default=DEPLOY.parents[1] / "dist", metavar="FOLDER")
+    parser.add_argument("--signers", type=Path, help="file of those whose updates are accepted")
+    parser.add_argument("--url", default="", help="where the image will be, for Raspberry Pi Imager")
+    parser.add_argument("--root-path", action="store_true", help="print where the root is or would be kept")
+    options = parser.parse_args()
+    if options.root_path:
+        print(root_path(options.architecture))
+        return 0
+    if missing := missing_tools(options.architecture):
+        print(f"not installed: apt-get install {' '.join(missing)}", file=sys.stderr)
+        return 1
+    try:
+        if options.architecture == "amd64":
+            print(twin())
+        else:
+            print(image(options.into, options.signers, options.url))
+    except subprocess.CalledProcessError as error:
+        print(f"{error.cmd[0]} failed with status {error.returncode}", file=sys.stderr)
+        return 1
+    except assemble.TooLargeError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+def missing_tools(architecture: str) -> list[str]:
+    """Return the packages to install before an image can be built."""
+    tools = TOOLS | (_ARM_TOOLS if architecture == "arm64" else {})
+    path = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
+    return [package for tool, package in tools.items() if shutil.which(tool, path=path) is None]
+
+
+def root_path(architecture: str) -> Path:
+    """Return where the root file system is kept for the recipe as it is."""
+    names = ("make-root.sh", "dpkg.conf", "overlay-in-memory", "packages.list", "modules.list")
+    own = (f"packages.{architecture}.list", f"modules.{architecture}.list")
+    key = _hash([IMAGE / name for name in (*names, *own)], os.environ.get("DEBIAN_MIRROR", ""))
+    return cache_folder() / "image" / f"root-{architecture}-{key}.tar"
+
+
+def twin() -> Path:
+    """Return the folder with the twin's disk.img, kernel, initrd and the slots' boot partitions."""
+    folder = system("amd64", None)
+    if not (folder / "boot-b.vfat").exists():
+        _note("assembling the disk")
+        assemble.assemble(folder, None, folder, source_date_epoch())
+    return folder
+
+
+def image(into: Path, signers: Path | None, url: str) -> Path:
+    """Return the path of the compressed image; what belongs to it is beside it."""
+    folder = system("arm64", signers)
+    with tempfile.TemporaryDirectory(prefix="rtu-bridge-image-") as temporary:
+        overlays = Path(temporary) / "overlays"
+        _run([DEPLOY / "overlays/build.sh", overlays], within_s=60)
+        _note("assembling the disk")
+        assemble.assemble(folder, overlays, Path(temporary), source_date_epoch())
+        _note("compressing it")
+        name = f"rtu-bridge-{package_version()}-{NAMES['arm64']}"
+        return publish(Path(temporary), folder / "status", into, name, source_date_epoch(), url)
+
+
+def system(architecture: str, signers: Path | None) -> Path:
+    """Return the folder of a system with the package of this tree, built if need be: see make-system.sh."""
+    root = root_path(architecture)
+    if not root.exists():
+        root.parent.mkdir(parents=True, exist_ok=True)
+        _note(f"building {root} ({'a quarter of an hour' if architecture == 'arm64' else 'two minutes'})")
+        partial = root.with_suffix(f".{os.getpid()}.tar")
+        _run([IMAGE / "make-root.sh", architecture, partial], within_s=_ROOT_WITHIN_S)
+        partial.replace(root)
+    with tempfile.TemporaryDirectory(prefix="rtu-bridge-image-") as temporary:
+        package = build(architecture, Path(temporary))
+        appliance = Path(temporary) / "appliance"
+        _write_appliance(appliance, architecture, signers)
+        scripts = [IMAGE / name for name in ("make-system.sh", "assemble.py", "layout.py", "config.txt")]
+        files = [path for path in sorted((IMAGE / "files").rglob("*")) if path.is_file()]
+        inputs = [*scripts, IMAGE / "README.txt", *files, *sorted(appliance.iterdir()), package]
+        made = root.parent / f"system-{architecture}-{_hash(inputs, root.name)}"
+        if not made.exists():
+            _note(f"building {made}")
+            partial = made.with_name(f"{made.name}.{os.getpid()}")
+            make_system(architecture, root, package, appliance, partial)
+            partial.replace(made)
+    os.utime(made)
+    _forget_old(made, architecture)
+    return made
+
+
+def make_system(architecture: str, root: Path, package: Path, appliance: Path, into: Path) -> None:
+    """Install a package into a root, into a folder. Raises `subprocess.CalledProcessError`."""
+    command = [IMAGE / "make-system.sh", architecture, root, package, appliance, into]
+    _run(command, within_s=_SYSTEM_WITHIN_S)
+
+
+def _write_appliance(folder: Path, architecture: str, signers: Path | None) -> None:
+    folder.mkdir()
+    document = {"image": NAMES[architecture], "version": package_version()}
+    (folder / "image.json").write_text(json.dumps(document) + "\n", encoding="utf-8")
+    if signers is not None:
+        shutil.copyfile(signers, folder / "update-signers")
+
+
+def _hash(inputs: Iterable[Path], *others: str) -> str:
+    digest = hashlib.sha256(repr(others).encode())
+    for path in inputs:
+        octets = path.read_bytes()
+        digest.update(f"{path.name} {len(octets)}\n".encode() + octets)
+    return digest.hexdigest()[:16]
+
+
+def _run(command: list[Path | str], *, within_s: float) -> None:
+    environment = {**os.environ, "SOURCE_DATE_EPOCH": str(source_date_epoch())}
+    with tempfile.TemporaryFile() as log:
+        try:
+            words = [str(word) for word in command]
+            subprocess.run(words, check=True, stdout=log, stderr=log, timeout=within_s, env=environment)
+        except subprocess.SubprocessError:
+            log.seek(0)
+            sys.stderr.buffer.write(log.read())
+            raise
+
+
+def _forget_old(used: Path, architecture: str) -> None:
+    """Delete systems that nobody asked for within the hour: each change of the program leaves one."""
+    for old in used.parent.glob(f"system-{architecture}-*"):
+        if old != used and time.time() - old.stat().st_mtime > _KEEP_S:
+            shutil.rmtree(old, ignore_errors=True)
+
+
+def _note(text: str) -> None:
+    print(f"== {text}", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
