@@ -138,7 +138,7 @@ def visit(peer: Peer, programs: Path, directory: Path, plan: Plan, cores: Cores)
 
 
 def _await_lines(status_socket: Path) -> None:
-    """Waits until every line of our bridge is open: it listens before, and drops what comes for a closed one."""
+    """Waits until every line of our bridge is open: it listens before, and drops what comes too early."""
 
     def are_up() -> bool:
         with suppress(OSError):

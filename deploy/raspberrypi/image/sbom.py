@@ -12,8 +12,8 @@ from urllib.parse import quote
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "package"))
 
-from build_deb import package_version  # noqa: E402  # a folder of scripts, not a package
-from wheels import LOCK  # noqa: E402
+from build_deb import package_version  # a folder of scripts, not a package
+from wheels import LOCK
 
 Component = Mapping[str, str]
 
