@@ -3,8 +3,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# Peers that the interoperability tests drive. Without them those tests are skipped and say so.
-PEERS := tshark socat ser2net
+# What the tests drive, as command or command:package. Without them those tests are skipped and say so.
+PEERS := tshark socat ser2net dtc:device-tree-compiler
 
 .PHONY: setup run test check bench bench-polls bench-lines soak faults clean peers deb guest
 
@@ -20,10 +20,11 @@ $(VENV)/.installed: pyproject.toml
 	@touch $@
 
 peers:
-	@missing=""; for peer in $(PEERS); do command -v $$peer >/dev/null 2>&1 || [ -x /usr/sbin/$$peer ] || missing="$$missing $$peer"; done; \
+	@missing=""; for peer in $(PEERS); do name=$${peer%%:*}; \
+	command -v $$name >/dev/null 2>&1 || [ -x /usr/sbin/$$name ] || missing="$$missing $${peer##*:}"; done; \
 	if [ -z "$$missing" ]; then :; \
 	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then \
-		echo "== installing$$missing for the interoperability tests (a minute or two)"; \
+		echo "== installing$$missing for the tests (a minute or two)"; \
 		apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $$missing; \
 	else echo "== not installed, their tests will be skipped:$$missing"; fi
 
