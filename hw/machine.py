@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from hw.kernel_files import names_in, text_of
+
 _BOOT_FILES = ("boot/firmware/config.txt", "boot/config.txt")
 _PLACE_OF_COMMAND_LINE = {"boot/firmware/config.txt": "/boot/firmware/cmdline.txt"}
 
@@ -64,7 +66,7 @@ def machine(root: Path = Path("/")) -> Machine:
     """Read what the machine is whose file system begins at `root`. Raises nothing."""
     boot_file = _boot_file(root)
     return Machine(
-        model=_text(root / "proc/device-tree/model"),
+        model=text_of(root / "proc/device-tree/model"),
         gpio_chips=tuple(_gpio_chips(root)),
         kernel_leds=tuple(_kernel_leds(root)),
         boot_file=boot_file,
@@ -75,7 +77,7 @@ def machine(root: Path = Path("/")) -> Machine:
 def _gpio_chips(root: Path) -> Iterable[GpioChip]:
     labels = _labels(root)
     chips = root / "sys/bus/gpio/devices"
-    names = [name for name in _listed(chips) if re.fullmatch(r"gpiochip\d+", name)]
+    names = [name for name in names_in(chips) if re.fullmatch(r"gpiochip\d+", name)]
     for name in sorted(names, key=lambda name: int(name.removeprefix("gpiochip"))):
         parent = (chips / name).resolve().parent
         device = root / "dev" / name
@@ -92,8 +94,8 @@ def _labels(root: Path) -> Mapping[Path, str]:
     """Return labels by the device that a chip is part of: only the old interface in /sys tells them."""
     old = root / "sys/class/gpio"
     found = {}
-    for name in _listed(old):
-        label = _text(old / name / "label")
+    for name in names_in(old):
+        label = text_of(old / name / "label")
         if name.startswith("gpiochip") and label is not None:
             found[(old / name / "device").resolve()] = label
     return found
@@ -101,9 +103,9 @@ def _labels(root: Path) -> Mapping[Path, str]:
 
 def _kernel_leds(root: Path) -> Iterable[KernelLed]:
     leds = root / "sys/class/leds"
-    for name in _listed(leds):
-        active = re.search(r"\[(.+?)\]", _text(leds / name / "trigger") or "")
-        yield KernelLed(name, active[1] if active else None, _text(leds / name / "brightness"))
+    for name in names_in(leds):
+        active = re.search(r"\[(.+?)\]", text_of(leds / name / "trigger") or "")
+        yield KernelLed(name, active[1] if active else None, text_of(leds / name / "brightness"))
 
 
 def _boot_file(root: Path) -> BootFile:
@@ -124,17 +126,3 @@ def _first_string(path: Path) -> str | None:
         return path.read_bytes().partition(b"\0")[0].decode(errors="replace") or None
     except OSError:
         return None
-
-
-def _text(path: Path) -> str | None:
-    try:
-        return path.read_bytes().replace(b"\0", b"").decode(errors="replace").strip() or None
-    except OSError:
-        return None
-
-
-def _listed(folder: Path) -> list[str]:
-    try:
-        return sorted(os.listdir(folder))
-    except OSError:
-        return []

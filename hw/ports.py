@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hw.boards import usb_adapter
+from hw.kernel_files import names_in, text_of
 
 _TIOCGRS485 = 0x542E
 _SERIAL_RS485 = struct.Struct("3I20x")
@@ -128,7 +129,7 @@ def serial_ports(
     root: Path = Path("/"), ask: Callable[[str], Rs485Mode] = ask_rs485
 ) -> tuple[SerialPort, ...]:
     """Return the serial ports of the machine whose file system begins at `root`. Raises nothing."""
-    names = [name for name in _listed(root / "sys/class/tty") if _is_port(root / "sys/class/tty" / name)]
+    names = [name for name in names_in(root / "sys/class/tty") if _is_port(root / "sys/class/tty" / name)]
     around = _Surroundings(root, names)
     return tuple(_port(name, around, ask) for name in sorted(names, key=_natural))
 
@@ -174,7 +175,7 @@ def _port(name: str, around: _Surroundings, ask: Callable[[str], Rs485Mode]) -> 
 
 def _is_port(tty: Path) -> bool:
     """Whether a tty has hardware: terminals and the 8250 driver's spare names have none."""
-    return (tty / "device").exists() and _text(tty / "type") != _NO_UART
+    return (tty / "device").exists() and text_of(tty / "type") != _NO_UART
 
 
 def _places(tty: Path) -> tuple[Path, ...]:
@@ -192,12 +193,12 @@ def _driver(tty: Path) -> str | None:
 def _usb(tty: Path) -> UsbIdentity | None:
     place = (tty / "device").resolve()
     for above in (place, *place.parents[:3]):
-        vendor, product = _text(above / "idVendor"), _text(above / "idProduct")
+        vendor, product = text_of(above / "idVendor"), text_of(above / "idProduct")
         if vendor and product:
             title = " ".join(
-                text for text in (_text(above / "manufacturer"), _text(above / "product")) if text
+                text for text in (text_of(above / "manufacturer"), text_of(above / "product")) if text
             )
-            return UsbIdentity(vendor.lower(), product.lower(), _text(above / "serial"), title or None)
+            return UsbIdentity(vendor.lower(), product.lower(), text_of(above / "serial"), title or None)
     return None
 
 
@@ -244,7 +245,7 @@ def _links(root: Path) -> dict[tuple[str, str], tuple[str, ...]]:
     """Return the symbolic links to devices: (folder, name of the tty) to their paths."""
     found: dict[tuple[str, str], list[str]] = {}
     for folder, shown in (("dev/serial/by-id", "by-id"), ("dev/serial/by-path", "by-path"), ("dev", "")):
-        for name in _listed(root / folder):
+        for name in names_in(root / folder):
             link = root / folder / name
             if not link.is_symlink():
                 continue
@@ -259,7 +260,7 @@ def _users(root: Path, devices: set[str]) -> tuple[Mapping[str, list[str]], bool
     """Return who has which device open, and whether every process could be looked into."""
     found: dict[str, list[str]] = {}
     are_all_known = (root / "proc").is_dir()
-    for name in _listed(root / "proc"):
+    for name in names_in(root / "proc"):
         if not name.isdigit():
             continue
         process = root / "proc" / name
@@ -271,7 +272,7 @@ def _users(root: Path, devices: set[str]) -> tuple[Mapping[str, list[str]], bool
             are_all_known = False
             continue
         for device in sorted(devices & opened):
-            found.setdefault(device, []).append(f"{_text(process / 'comm') or 'process'} ({name})")
+            found.setdefault(device, []).append(f"{text_of(process / 'comm') or 'process'} ({name})")
     return found, are_all_known
 
 
@@ -286,12 +287,12 @@ def _console(root: Path, name: str, aliases: tuple[str, ...]) -> tuple[str, ...]
     known = {name, *(os.path.basename(alias) for alias in aliases)}
     words = tuple(
         word
-        for word in (_text(root / "proc/cmdline") or "").split()
+        for word in (text_of(root / "proc/cmdline") or "").split()
         if word.startswith("console=") and word.removeprefix("console=").partition(",")[0] in known
     )
     if words:
         return words
-    return ("active",) if name in (_text(root / "sys/class/tty/console/active") or "").split() else ()
+    return ("active",) if name in (text_of(root / "sys/class/tty/console/active") or "").split() else ()
 
 
 def _getty(root: Path, name: str, aliases: tuple[str, ...]) -> str | None:
@@ -304,7 +305,7 @@ def _getty(root: Path, name: str, aliases: tuple[str, ...]) -> str | None:
 
 
 def _is_low_latency(tty: Path) -> bool | None:
-    flags = _text(tty / "flags")
+    flags = text_of(tty / "flags")
     try:
         return None if flags is None else bool(int(flags, 0) & _ASYNC_LOW_LATENCY)
     except ValueError:
@@ -312,23 +313,8 @@ def _is_low_latency(tty: Path) -> bool | None:
 
 
 def _number(path: Path) -> int | None:
-    text = _text(path)
+    text = text_of(path)
     return int(text) if text is not None and text.isdecimal() else None
-
-
-def _text(path: Path) -> str | None:
-    """Return the text of a file of the kernel's, None if there is none, or nothing in it."""
-    try:
-        return path.read_bytes().replace(b"\0", b"").decode(errors="replace").strip() or None
-    except OSError:
-        return None
-
-
-def _listed(folder: Path) -> list[str]:
-    try:
-        return sorted(os.listdir(folder))
-    except OSError:
-        return []
 
 
 def _natural(name: str) -> tuple[object, ...]:
