@@ -1,12 +1,13 @@
 # make run | make test: each sets up by itself what it needs. make setup | check | bench | bench-polls | bench-lines | soak | faults | clean
 # make deb [ARCH=arm64|amd64]: the Debian package, in dist/. make guest: the emulated machine that tests it.
+# make image: the SD card's image, in dist/. make image-twin | image-test: the same for amd64, and its tests.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 # What the tests drive, as command or command:package. Without them those tests are skipped and say so.
 PEERS := tshark socat ser2net dtc:device-tree-compiler
 
-.PHONY: setup run test check bench bench-polls bench-lines soak faults clean peers deb guest
+.PHONY: setup run test check bench bench-polls bench-lines soak faults clean peers deb guest image image-twin image-test
 
 ARCH ?= arm64
 
@@ -61,6 +62,18 @@ deb: $(VENV)/.installed
 guest: $(VENV)/.installed
 	@image=$$($(BIN)/python deploy/raspberrypi/guest/build_guest.py) && echo "$$image" && \
 	$(BIN)/python -m tests.deploy.guest "$$image"
+
+# For Raspberry Pi, in dist/: a quarter of an hour of emulation the first time, then some minutes.
+image: $(VENV)/.installed
+	$(BIN)/python deploy/raspberrypi/image/build_image.py arm64
+
+# The same for this kind of machine, which image-test boots: two minutes the first time, then half a minute.
+image-twin: $(VENV)/.installed
+	$(BIN)/python deploy/raspberrypi/image/build_image.py amd64
+
+# RTU_BRIDGE_POWER_CUTS=10 cuts the power more often than 3 times.
+image-test: setup
+	RTU_BRIDGE_GUEST=1 $(BIN)/python -m pytest tests/deploy/test_image.py tests/deploy/test_image_build.py
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -20,6 +20,7 @@ WANTED = "RTU_BRIDGE_GUEST"
 _BUILD_WITHIN_S = 1800.0
 _TOOLS = {QEMU: "qemu-system-x86", "mmdebstrap": "mmdebstrap", "sqfstar": "squashfs-tools"}
 _BARE_TOOLS = {QEMU_ARM: "qemu-system-arm", "mmdebstrap": "mmdebstrap", "cpio": "cpio"}
+_TWIN_TOOLS = {**_TOOLS, "cpio": "cpio", "mcopy": "mtools"}
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -55,12 +56,25 @@ def bare_image() -> Path:
     return _built_guest(_BARE_TOOLS, "--bare")
 
 
+@pytest.fixture(scope="session")
+def twin_image() -> Path:
+    """The folder of the image's twin with this tree's package, or a skip that says what is missing."""
+    if os.environ.get(WANTED) != "1":
+        # A dozen boots: too long for every run.
+        _not_here(f"make image-test ({WANTED}=1) builds and boots it", is_wanted=False)
+    return _built(_TWIN_TOOLS, DEPLOY / "image/build_image.py", "amd64")
+
+
 def _built_guest(tools: Mapping[str, str], *arguments: str) -> Path:
+    return _built(tools, DEPLOY / "guest/build_guest.py", *arguments)
+
+
+def _built(tools: Mapping[str, str], script: Path, *arguments: str) -> Path:
     is_wanted = os.environ.get(WANTED) == "1"
     missing = [package for tool, package in tools.items() if shutil.which(tool) is None]
     if missing:
         _not_here(f"apt-get install {' '.join(missing)}", is_wanted=is_wanted)
-    builder = [sys.executable, str(DEPLOY / "guest/build_guest.py"), *arguments]
+    builder = [sys.executable, str(script), *arguments]
     root = Path(
         subprocess.run([*builder, "--root-path"], check=True, capture_output=True, text=True).stdout.strip()
     )

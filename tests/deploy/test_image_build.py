@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
+import os
 import re
+import shutil
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
@@ -57,9 +60,6 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _which(tool: str) -> str | None:
-    import os
-    import shutil
-
     return shutil.which(tool, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
 
 
@@ -86,7 +86,7 @@ def test_the_partitions_do_not_touch() -> None:
     places = sorted(
         (each.offset, each.offset + each.size) for number, each in PARTITIONS.items() if number != 4
     )
-    for before, after in zip(places, places[1:], strict=False):
+    for before, after in itertools.pairwise(places):
         assert before[1] <= after[0]
     assert places[-1][1] <= PARTITIONS[4].offset + PARTITIONS[4].size <= SIZE
     assert sfdisk_script().startswith("label: dos\nlabel-id: 0xb21d6e00\n")
@@ -127,7 +127,7 @@ def test_what_does_not_fit_is_refused(system: Path, tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(b"x")
     with (tmp_path / "root.sqfs").open("wb") as file:
         file.truncate(PARTITIONS[5].size + 1)
-    with pytest.raises(assemble.TooLargeError, match="root.sqfs"):
+    with pytest.raises(assemble.TooLargeError, match=r"root\.sqfs"):
         assemble.assemble(tmp_path, None, tmp_path, EPOCH_S)
 
 

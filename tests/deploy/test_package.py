@@ -28,8 +28,9 @@ _ELF_MACHINES = {"amd64": 62, "arm64": 183}
 _HERE = {"x86_64": "amd64", "aarch64": "arm64"}.get(os.uname().machine)
 _PLACES = (
     "usr/bin/rtu-bridge",
+    "usr/bin/rtu-bridge-update",
     "usr/lib/rtu-bridge/",
-    "usr/lib/systemd/system/rtu-bridge.service",
+    *(f"usr/lib/systemd/system/{unit.name}" for unit in sorted((DEPLOY / "systemd").iterdir())),
     "usr/lib/sysusers.d/rtu-bridge.conf",
     "usr/lib/tmpfiles.d/rtu-bridge.conf",
     "usr/lib/udev/rules.d/70-rtu-bridge.rules",
@@ -139,6 +140,8 @@ def test_the_program_is_all_there(tree: Path) -> None:
         ours = {path.relative_to(ROOT) for path in (ROOT / package).rglob("*.py")}
         packed = {path.relative_to(library) for path in (library / package).rglob("*.py")}
         assert packed == ours
+    appliance = {path.name for path in (DEPLOY / "appliance").glob("*.py")}
+    assert {path.name for path in (library / "appliance").iterdir()} == appliance | {"sshd_config"}
     assert (library / "bridge/outstation/DEVICE_PROFILE.md").exists()
     assert (library / "bridge/service/sim_example.toml").exists()
 
@@ -146,7 +149,7 @@ def test_the_program_is_all_there(tree: Path) -> None:
 def test_no_bytecode_no_sources_of_extensions_no_scripts(tree: Path) -> None:
     suffixes = {".pyc", ".pyo", ".pyx", ".pxd", ".c", ".h", ".a"}
     assert [path for path in _files(tree) if path.suffix in suffixes] == []
-    assert list((tree / "usr/bin").iterdir()) == [tree / "usr/bin/rtu-bridge"]
+    assert {path.name for path in (tree / "usr/bin").iterdir()} == {"rtu-bridge", "rtu-bridge-update"}
 
 
 def test_extension_modules_are_for_this_architecture_and_every_python(package: Path, tree: Path) -> None:
@@ -168,7 +171,7 @@ def test_the_licence_of_everything_vendored_is_named(tree: Path) -> None:
         re.findall(r"usr/lib/rtu-bridge/(\w+)/\*", (tree / "usr/share/doc/rtu-bridge/copyright").read_text())
     )
     vendored = {path.name for path in library.iterdir() if not path.name.endswith(".dist-info")}
-    assert vendored - {"bridge", "hw"} == named
+    assert vendored - {"bridge", "hw", "appliance"} == named
 
 
 def test_the_start_configuration_is_the_example(tree: Path) -> None:

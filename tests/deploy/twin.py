@@ -23,7 +23,7 @@ from tests.deploy.guest import QEMU, Guest, _socket
 
 DEPLOY = Path(__file__).parents[2] / "deploy/raspberrypi"
 sys.path.insert(0, str(DEPLOY / "image"))
-from layout import BOOT_A, BOOT_B, CONFIG, MIB, PARTITIONS  # a folder of scripts, not a package
+from layout import BOOT_A, BOOT_B, CONFIG, MIB, PARTITIONS  # noqa: E402  # a folder of scripts
 
 _FOR_TESTS = "console=ttyS0 loglevel=4 systemd.show_status=1 mitigations=off nokaslr no_timer_check"
 _ON_TOP = {

@@ -31,7 +31,7 @@ TOOLS = {"mkfs.vfat": "dosfstools", "mcopy": "mtools", "sfdisk": "fdisk"}
 """What it needs, and the packages that have it."""
 
 _BOOT_PARTITIONS = {Slot.A: BOOT_A, Slot.B: BOOT_B}
-_FIRMWARE = ("bootcode.bin", "fixup*.dat", "start*.elf", "*.dtb")
+_FIRMWARE = ("fixup.dat", "fixup4.dat", "start.elf", "start4.elf", "*.dtb")
 
 
 class TooLargeError(Exception):

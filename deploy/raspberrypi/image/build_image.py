@@ -132,7 +132,7 @@ def system(architecture: str, signers: Path | None) -> Path:
 
 def make_system(architecture: str, root: Path, package: Path, appliance: Path, into: Path) -> None:
     """Install a package into a root, into a folder. Raises `subprocess.CalledProcessError`."""
-    command = [IMAGE / "make-system.sh", architecture, root, package, appliance, into]
+    command: list[Path | str] = [IMAGE / "make-system.sh", architecture, root, package, appliance, into]
     _run(command, within_s=_SYSTEM_WITHIN_S)
 
 

@@ -14,7 +14,7 @@ tar -x -C "$out" --strip-components=4 -f "$root" ./var/lib/dpkg/status
 if [ "$architecture" = arm64 ]; then
 	mkdir -p "$out/firmware"
 	tar -x -C "$out/firmware" --strip-components=4 -f "$root" ./usr/lib/raspi-firmware
-	tar -x -C "$out/firmware" --strip-components=5 -f "$root" --wildcards './usr/lib/linux-image-*/broadcom/*.dtb'
+	tar -x -C "$out/firmware" --strip-components=7 -f "$root" --wildcards './usr/lib/modules/*/dtb/broadcom/*.dtb'
 fi
 # Everybody may read it, whoever builds.
 (
@@ -42,7 +42,7 @@ mmdebstrap --quiet --architectures="$architecture" --variant=custom --format=tar
 	--customize-hook='ln -sf /run/rtu-bridge-appliance/bridge.toml "$1/etc/rtu-bridge/bridge.toml"; ln -sf ../run/systemd/resolve/stub-resolv.conf "$1/etc/resolv.conf"' \
 	--customize-hook='chroot "$1" systemctl --quiet set-default multi-user.target; mkdir -p "$1/etc/systemd/system-generators"; ln -s /dev/null "$1/etc/systemd/system-generators/systemd-ssh-generator"' \
 	--customize-hook='mkdir -p "$1/boot/config" "$1/data"; rm -f "$1"/etc/ssh/ssh_host_*; : > "$1/etc/machine-id"' \
-	--customize-hook='rm -rf "$1"/boot/kernel "$1"/boot/initrd "$1"/boot/System.map-* "$1"/boot/firmware "$1"/usr/lib/raspi-firmware "$1"/usr/lib/linux-image-*' \
+	--customize-hook='rm -rf "$1"/boot/kernel "$1"/boot/initrd "$1"/boot/System.map-* "$1"/boot/firmware "$1"/usr/lib/raspi-firmware "$1"/usr/lib/linux-image-* "$1"/usr/lib/modules/*/dtb' \
 	--customize-hook='rm -rf "$1"/var/lib/apt/lists/* "$1"/var/cache/apt/* "$1"/var/cache/ldconfig/* "$1"/var/cache/debconf/*-old "$1"/var/lib/dpkg/*-old "$1"/var/lib/systemd/random-seed "$1"/var/lib/dbus/machine-id "$1"/etc/*- "$1"/run/*; find "$1/var/log" -type f -delete' \
 	trixie - - </dev/null >"$out/root.tar"
 sqfstar -comp zstd -no-progress -quiet "$out/root.sqfs" <"$out/root.tar"

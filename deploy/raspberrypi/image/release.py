@@ -1,4 +1,4 @@
-"""What is downloaded: the compressed image, its checksum, block map, bill of materials and list for Imager."""
+"""What is downloaded: the compressed image, its checksum, block map, bill of materials, list for Imager."""
 
 from __future__ import annotations
 
