@@ -339,7 +339,8 @@ class Turn:
             elif exchange.outbox:
                 if now < self._carrier.silent_from_s:
                     return steps
-                steps.append(self._send(exchange, *exchange.outbox.popleft(), now))
+                frame, is_part = exchange.outbox.popleft()
+                steps.append(self._send(exchange, frame, now, is_part=is_part))
             elif exchange.awaits is Awaits.NOTHING:
                 outcome = Outcome.ANSWERED if exchange.is_answered else Outcome.UNANSWERED
                 steps += self._finish(outcome, now)
@@ -372,7 +373,7 @@ class Turn:
         )
         self._exchange.outbox.extend((frame, True) for frame in waiting.frames)
 
-    def _send(self, exchange: Exchange, frame: Frame, is_part: bool, now: float) -> Step:
+    def _send(self, exchange: Exchange, frame: Frame, now: float, *, is_part: bool) -> Step:
         self._carrier.sent(len(frame.octets), now)
         if frame.destination > SELF_ADDRESS:
             self._carrier.keep_silent()

@@ -149,25 +149,23 @@ class Guest:
         self._answers = self._agent.makefile("rb")
 
     def _command(self) -> list[str]:
-        command = [
-            QEMU,
-            "-M",
-            "q35",
-            "-accel",
-            "tcg,thread=multi",
-            "-cpu",
-            "qemu64",
-            "-smp",
-            "2",
-            "-m",
-            "768",
-        ]
-        command += ["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"]
+        command = self._machine(memory_mib=768)
         command += ["-kernel", str(self._image / "kernel"), "-initrd", str(self._image / "initrd")]
         command += ["-append", f"{_KERNEL} {self._kernel_arguments}".strip()]
         disk = f"file={self._image / 'root.sqfs'},format=raw,if=none,id=disk,readonly=on"
         command += ["-drive", disk, "-device", "virtio-blk-pci,drive=disk"]
-        command += ["-netdev", self._network(), "-device", "virtio-net-pci,netdev=net"]
+        return command + self._devices()
+
+    @staticmethod
+    def _machine(*, memory_mib: int) -> list[str]:
+        """The emulated board, without a screen."""
+        command = [QEMU, "-M", "q35", "-accel", "tcg,thread=multi", "-cpu", "qemu64", "-smp", "2"]
+        command += ["-m", str(memory_mib)]
+        return [*command, "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"]
+
+    def _devices(self) -> list[str]:
+        """Network, console, serial ports, the agent and the adapters: all but the disk."""
+        command = ["-netdev", self._network(), "-device", "virtio-net-pci,netdev=net"]
         command += ["-chardev", "file,id=console,path=console"]
         command += ["-device", "isa-serial,chardev=console,index=0"]
         for number in range(1, self._lines + 1):

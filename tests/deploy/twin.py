@@ -19,7 +19,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.deploy.guest import QEMU, Guest, _socket
+from tests.deploy.guest import Guest
 
 DEPLOY = Path(__file__).parents[2] / "deploy/raspberrypi"
 sys.path.insert(0, str(DEPLOY / "image"))
@@ -101,34 +101,11 @@ class Twin(Guest):
         # The kernel takes what follows from multiples of four on.
         (self.folder / "initrd").write_bytes(initrd + bytes(-len(initrd) % 4) + self._on_top())
         arguments = self._from_slot("cmdline.txt").decode().strip()
-        command = [
-            QEMU,
-            "-M",
-            "q35",
-            "-accel",
-            "tcg,thread=multi",
-            "-cpu",
-            "qemu64",
-            "-smp",
-            "2",
-            "-m",
-            "1024",
-        ]
-        command += ["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"]
+        command = self._machine(memory_mib=1024)
         command += ["-kernel", "kernel", "-initrd", "initrd", "-append", f"{arguments} {_FOR_TESTS}"]
         command += ["-drive", f"file={self.card.disk},format=raw,if=none,id=disk"]
         command += ["-device", "virtio-blk-pci,drive=disk"]
-        command += ["-netdev", self._network(), "-device", "virtio-net-pci,netdev=net"]
-        command += ["-chardev", "file,id=console,path=console"]
-        command += ["-device", "isa-serial,chardev=console,index=0"]
-        for number in range(1, self._lines + 1):
-            command += _socket(f"ttyS{number}", "-device", f"isa-serial,chardev=ttyS{number},index={number}")
-        command += ["-device", "virtio-serial-pci"]
-        command += _socket("agent", "-device", "virtserialport,chardev=agent,name=rtu.agent")
-        command += ["-device", "qemu-xhci"]
-        for name, serial in self._adapters.items():
-            command += _socket(name, "-device", f"usb-serial,chardev={name},serial={serial}")
-        return [*command, "-qmp", "unix:qmp,server=on,wait=off"]
+        return command + self._devices()
 
     def _from_slot(self, name: str) -> bytes:
         octets = self.card.get(name, partition=self._boot)
