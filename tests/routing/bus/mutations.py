@@ -63,8 +63,8 @@ def _no_dead_time(patch: Patch) -> None:
 def _encodes_anew(patch: Patch) -> None:
     send = Turn._send
 
-    def altered(self: Turn, exchange: Exchange, frame: Frame, is_part: bool, now: float) -> Step:
-        step = send(self, exchange, frame, is_part, now)
+    def altered(self: Turn, exchange: Exchange, frame: Frame, now: float, *, is_part: bool) -> Step:
+        step = send(self, exchange, frame, now, is_part=is_part)
         assert isinstance(step, Send)
         return Send(step.address, Frame.build(frame.control, frame.destination, 2, frame.user_data))
 
