@@ -27,6 +27,8 @@ class Mutation(NamedTuple):
     rule: Rule
     name: str
     apply: Callable[[Patch], None]
+    first_seed: int = 0
+    """Where to look first: a seed that was seen to show it. Another one does when the rules have changed."""
 
 
 def _anything_follows(patch: Patch) -> None:
@@ -230,7 +232,7 @@ def _every_wake_is_a_timeout(patch: Patch) -> None:
 MUTATIONS = [
     Mutation(Rule.ONE_TRANSACTION, "any frame of the session follows", _anything_follows),
     Mutation(Rule.LISTENS, "deaf", _deaf),
-    Mutation(Rule.LISTENS, "half a frame is no reason to wait", _hears_whole_frames_only),
+    Mutation(Rule.LISTENS, "half a frame is no reason to wait", _hears_whole_frames_only, 6),
     Mutation(Rule.OWN_OCTETS, "octets take no time", _instant_port),
     Mutation(Rule.OWN_OCTETS, "no post-transmit delay", _no_post_transmit),
     Mutation(Rule.DEAD_TIME, "no dead time", _no_dead_time),
@@ -240,17 +242,17 @@ MUTATIONS = [
     Mutation(Rule.IN_TIME, "nothing expires", _never_expires),
     Mutation(Rule.IN_TIME, "controls live as long as reads", _controls_live_as_long),
     Mutation(Rule.RIGHT_SESSION, "any outstation may answer", _any_outstation_answers),
-    Mutation(Rule.RIGHT_ANSWER, "any sequence answers", _any_sequence_answers),
-    Mutation(Rule.RIGHT_ANSWER, "later segments always belong", _later_segments_always_belong),
-    Mutation(Rule.RIGHT_ANSWER, "no quarantine", _no_quarantine),
-    Mutation(Rule.RIGHT_ANSWER, "the quarantine is too short", _short_quarantine),
-    Mutation(Rule.FAIR, "no limit to jumps", _no_jump_limit),
-    Mutation(Rule.FAIR, "who had the last turn is next", _last_come_first_served),
-    Mutation(Rule.FAIR, "hanging up is a way to the front", _new_sessions_first),
+    Mutation(Rule.RIGHT_ANSWER, "any sequence answers", _any_sequence_answers, 12),
+    Mutation(Rule.RIGHT_ANSWER, "later segments always belong", _later_segments_always_belong, 19),
+    Mutation(Rule.RIGHT_ANSWER, "no quarantine", _no_quarantine, 114),
+    Mutation(Rule.RIGHT_ANSWER, "the quarantine is too short", _short_quarantine, 114),
+    Mutation(Rule.FAIR, "no limit to jumps", _no_jump_limit, 384),
+    Mutation(Rule.FAIR, "who had the last turn is next", _last_come_first_served, 3),
+    Mutation(Rule.FAIR, "hanging up is a way to the front", _new_sessions_first, 186),
     Mutation(Rule.LATE_ANSWER, "asking anew hands the line on at once", _speaks_into_the_late_answer),
-    Mutation(Rule.SELECTION, "broadcasts go at any time", _broadcasts_any_time),
+    Mutation(Rule.SELECTION, "broadcasts go at any time", _broadcasts_any_time, 38),
     Mutation(Rule.BOOKS, "drops are not told", _drops_in_silence),
-    Mutation(Rule.LIMIT, "no limit to exchanges", _no_limit),
+    Mutation(Rule.LIMIT, "no limit to exchanges", _no_limit, 6),
     Mutation(Rule.LIVELY, "no timer for the queue", _no_timer_for_the_queue),
     Mutation(Rule.LIVELY, "the timer is in the past", _timer_in_the_past),
     Mutation(Rule.EARLY, "every wake is a timeout", _every_wake_is_a_timeout),
