@@ -71,6 +71,10 @@ class Debts:
             del self._owed[key]
         return owed
 
+    def is_owed(self, now: float) -> bool:
+        """Tell whether any answer may still come."""
+        return any(now < owed.until_s for owed in self._owed.values())
+
     def is_to_another(self, exchange: Exchange, frame: Frame, reading: Reading, now: float) -> bool:
         """Tell whether an answer may be one that an earlier session's request is still owed."""
         if not self._owed or exchange.session is None:

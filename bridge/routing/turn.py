@@ -38,15 +38,16 @@ from bridge.routing.station import Station
 from bridge.routing.steps import Babble, Deliver, Dropped, Finished, Send, Step
 from bridge.routing.stimulus import Reading, Stimulus
 from bridge.routing.timing import Timing
+from bridge.routing.unheard import Unheard
 
 _ASKS_ANEW = frozenset({Stimulus.REQUEST, Stimulus.WHOLE_REQUEST})
 _AWAITS_MASTER = frozenset({Awaits.CONFIRM, Awaits.CONFIRM_AND_MORE, Awaits.SEGMENTS})
+_OUTSTATION_IS_DONE = frozenset({Awaits.CONFIRM, Awaits.CONFIRM_AND_MORE, Awaits.NOTHING})
 _OF_THEIR_OWN_ACCORD = frozenset({Stimulus.UNSOLICITED, Stimulus.LINK_REQUEST})
 _BESIDE_THE_EXCHANGE = frozenset({Stimulus.LINK_REPLY, Stimulus.UNSOLICITED_CONFIRM})
 """What a master may send during an exchange without being any further in it."""
 _MOST_OUTBOX_FRAMES = 16
 _NEVER = float("-inf")
-_NOBODY: tuple[int | None, Hashable, float] = (None, None, _NEVER)
 
 
 class Turn:
@@ -60,8 +61,7 @@ class Turn:
         self._carrier = Carrier(timing)
         self._babble = BabbleGuard(babble_s=timing.babble_s, pause_s=max(timing.quiet_s, timing.turnaround_s))
         self._exchange: Exchange | None = None
-        self._unheard = _NOBODY
-        """Whose answer may still come since its master asked anew, for whom, and until when (rule 3)."""
+        self._unheard = Unheard()
         self._is_up = False
 
     def add_station(self, address: int) -> None:
@@ -122,7 +122,7 @@ class Turn:
         self._is_up = True
         self._carrier.reset()
         self._babble.reset()
-        self._unheard = _NOBODY
+        self._unheard.forget()
         for station in self._stations.values():
             station.begin_line()
 
@@ -260,8 +260,8 @@ class Turn:
         """Name what is wrong with an answer."""
         late = station.late(frame, reading, now)
         if late is not None:
-            if frame.source == self._unheard[0] and reading.stimulus is not Stimulus.PART:
-                self._unheard = _NOBODY
+            if reading.stimulus is not Stimulus.PART:
+                self._unheard.heard(frame.source, owes_more=station.debts.is_owed(now))
             return late
         exchange = self._exchange
         if exchange is None:
@@ -320,8 +320,6 @@ class Turn:
         if self._exchange is None and not waiting_now:
             return []
         steps: list[Step] = []
-        if now >= self._unheard[2]:
-            self._unheard = _NOBODY
         if waiting_now:
             for expired in self._queue.remove_expired(now):
                 waited_s, is_control = now - expired.arrived_s, expired.rank is Rank.CONTROL
@@ -392,7 +390,7 @@ class Turn:
         if outcome in MISSED:
             station.gives_up(exchange, until_s)
             if outcome is Outcome.SUPERSEDED and exchange.awaits not in _AWAITS_MASTER:
-                self._unheard = exchange.address, exchange.session, exchange.deadline_s
+                self._unheard.expect(exchange)
         elif outcome is Outcome.ANSWERED:
             station.debts.answered(exchange, until_s)
             if exchange.awaits is Awaits.CONFIRM_AND_MORE and exchange.sequence is not None:
@@ -409,21 +407,15 @@ class Turn:
     def _starts_from_s(self, waiting: Waiting) -> float:
         """Return from when a request may start, the line's own state aside (rules 3, 5 and 7)."""
         frame = waiting.frames[0]
-        address, session, unheard_until_s = self._unheard
-        is_the_same = waiting.address == address and waiting.session is session
-        if is_the_same and not self._is_contended(session):
-            unheard_until_s = _NEVER
+        heard_from_s = self._unheard.safe_from_s(waiting, self._queue.waiting)
         if frame.destination > SELF_ADDRESS:
             others = (each for each in self._stations.values() if each.session is not waiting.session)
             selected_until_s = max((other.selected_until_s for other in others), default=_NEVER)
             # Whoever selects again and again keeps nobody waiting for longer than one selection is good for.
             patience_s = waiting.arrived_s + self._timing.response_timeout_s
-            return max(unheard_until_s, min(selected_until_s, patience_s))
+            return max(heard_from_s, min(selected_until_s, patience_s))
         debts = self._stations[waiting.address].debts
-        return max(unheard_until_s, debts.safe_from_s(waiting.session, frame, waiting.reading))
-
-    def _is_contended(self, session: Hashable) -> bool:
-        return any(waiting.session is not session for waiting in self._queue.waiting)
+        return max(heard_from_s, debts.safe_from_s(waiting.session, frame, waiting.reading))
 
     def _drop_waiting(self, reason: Drop, is_unwanted: Callable[[Waiting], bool]) -> list[Step]:
         return [
@@ -441,7 +433,7 @@ class Turn:
 
 def _lacks_its_master(exchange: Exchange) -> bool:
     """Tell whether the outstation did its part: an answer that nobody confirmed is an answer."""
-    return exchange.is_answered and (exchange.awaits in _AWAITS_MASTER or exchange.awaits is Awaits.NOTHING)
+    return exchange.is_answered and exchange.awaits in _OUTSTATION_IS_DONE
 
 
 def _sooner(one: float | None, other: float | None) -> float | None:

@@ -178,6 +178,20 @@ class TestAskingAnewWhereOthersWait:
         assert bench.master(f.request(1, to=0xFFFF), session=TWO, address=OTHER_RTU) == []
         assert bench.at(2.015).deadline() == ["send 13", "no_answer_due 13"]
 
+    def test_until_every_late_answer_is_heard(self, bench: Bench) -> None:
+        bench.at(0.5).master(f.request(2))
+        bench.at(1.0).master(f.request(3))
+        bench.at(1.1).master(f.link_status_request(OTHER_RTU), session=TWO)
+        bench.at(1.2).rtu(f.response(3))
+        assert bench.at(1.3).rtu(f.response(1)) == ["drop 12 late"]
+        assert bench.at(1.4).rtu(f.response(2)) == ["drop 12 late", "send 13"]
+
+    def test_a_request_whose_first_segment_was_acked_has_no_answer_either(self) -> None:
+        bench = Bench()
+        bench.master(f.request(1, transport=f.FIR, confirmed=True))
+        assert bench.at(0.5).rtu(f.from_rtu(LinkFunction.ACK)) == ["deliver 12 to one"]
+        assert bench.at(1.0).master(f.request(2))[0] == "superseded 12"
+
     def test_an_answer_of_somebody_else_is_not_the_late_one(self, bench: Bench) -> None:
         bench.master(f.link_status_request(OTHER_RTU), session=TWO)
         bench.at(1.0).master(f.request(2))

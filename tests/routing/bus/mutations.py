@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 import pytest
 
 from bridge.link.frame import Frame
-from bridge.routing import turn
 from bridge.routing.assembly import Assembly, Refused, Request
 from bridge.routing.carrier import Carrier
 from bridge.routing.debts import Debts
@@ -16,6 +15,7 @@ from bridge.routing.exchange import Exchange, Outcome
 from bridge.routing.queue import Queue
 from bridge.routing.steps import Send, Step
 from bridge.routing.turn import Turn
+from bridge.routing.unheard import Unheard
 from tests.routing.bus.referee import Rule
 
 Patch = pytest.MonkeyPatch
@@ -174,12 +174,7 @@ def _new_sessions_first(patch: Patch) -> None:
 
 
 def _speaks_into_the_late_answer(patch: Patch) -> None:
-    def starts(self: Turn, waiting: Any) -> float:
-        self._unheard = turn._NOBODY
-        return starts_from(self, waiting)
-
-    starts_from = Turn._starts_from_s
-    patch.setattr(Turn, "_starts_from_s", starts)
+    patch.setattr(Unheard, "safe_from_s", lambda self, candidate, waiting: float("-inf"))
 
 
 def _broadcasts_any_time(patch: Patch) -> None:
