@@ -81,34 +81,39 @@ class _Facts:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class _Rule:
-    holds: Callable[[_Facts, int], bool]
-    state: LedState
+_Holds = Callable[[_Facts, int], bool]
 
-
-_RULES: tuple[_Rule, ...] = (
-    _Rule(lambda facts, _: not facts.master_seen, LedState.OFF),
-    _Rule(lambda facts, _: not facts.master, LedState.LOST),
-    _Rule(lambda facts, t: not facts.line_open or t < facts.line_fault_until_us, LedState.SILENT),
-    _Rule(lambda facts, t: t < facts.noise_until_us, LedState.NOISE),
-    _Rule(lambda facts, _: facts.misses_in_row >= MISSES_TO_SILENCE, LedState.SILENT),
-    _Rule(lambda facts, _: facts.answers_in_row < ANSWERS_TO_RECOVER, LedState.MISSING),
-    _Rule(lambda facts, t: t < facts.miss_until_us, LedState.MISSING),
-    _Rule(lambda facts, t: t >= facts.polling.idle_at_us, LedState.IDLE),
-    _Rule(lambda _facts, _: True, LedState.ANSWERING),
+_RULES: tuple[tuple[_Holds, LedState], ...] = (
+    (lambda facts, _: not facts.master_seen, LedState.OFF),
+    (lambda facts, _: not facts.master, LedState.LOST),
+    (lambda facts, t: not facts.line_open or t < facts.line_fault_until_us, LedState.SILENT),
+    (lambda facts, t: t < facts.noise_until_us, LedState.NOISE),
+    (lambda facts, _: facts.misses_in_row >= MISSES_TO_SILENCE, LedState.SILENT),
+    (lambda facts, _: facts.answers_in_row < ANSWERS_TO_RECOVER, LedState.MISSING),
+    (lambda facts, t: t < facts.miss_until_us, LedState.MISSING),
+    (lambda facts, t: t >= facts.polling.idle_at_us, LedState.IDLE),
+    (lambda _facts, _: True, LedState.ANSWERING),
 )
 """Priority order: the first rule that holds gives the state."""
 
 
 _FRAME, _ERROR = attrgetter("frame_blip"), attrgetter("error_blip")
-_ALONE = {state: Verdict(state, state) for state in LedState}
+_VERDICTS = tuple(
+    (holds, state, Verdict(state, state), Verdict(LedState.NOISE, state)) for holds, state in _RULES
+)
+"""Each rule with what it leads to alone and beneath noise. It is judged at every event, so they are made once."""
+_OFF = _VERDICTS[0][2]
 
 
 def _judge(facts: _Facts, time_us: int) -> Verdict:
-    holding = (rule.state for rule in _RULES if rule.holds(facts, time_us))
-    state = next(holding)
-    return _ALONE[state] if state is not LedState.NOISE else Verdict(state, next(holding))
+    is_noisy = False
+    for holds, state, alone, beneath_noise in _VERDICTS:
+        if not holds(facts, time_us):
+            continue
+        if state is not LedState.NOISE:
+            return beneath_noise if is_noisy else alone
+        is_noisy = True
+    raise AssertionError("the last rule always holds")
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,8 +137,7 @@ class Indicator:
         self.kind = kind
         self._facts = _Facts()
         self._blips = Blips()
-        off = _ALONE[LedState.OFF]
-        self._shown = _Shown(off, look_of(off, kind), 0)
+        self._shown = _Shown(_OFF, look_of(_OFF, kind), 0)
         self._settled_us = 0
         self._future: list[tuple[int, _Shown]] = []  # what time alone will change, if no event comes
 
@@ -251,7 +255,7 @@ class Indicator:
 
     def _becoming(self, shown: _Shown, time_us: int) -> _Shown:
         verdict = _judge(self._facts, time_us)
-        if verdict == shown.verdict:
+        if verdict is shown.verdict:
             return shown
         look = look_of(verdict, self.kind)
         if look is shown.look:

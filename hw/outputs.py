@@ -46,12 +46,14 @@ class NoOutput:
 class PinOutput:
     """An LED or relay on one pin (a `gpiozero.DigitalOutputDevice`)."""
 
-    __slots__ = ("_device", "_pin", "name")
+    __slots__ = ("_device", "_is_on", "_pin", "name")
 
     def __init__(self, name: str, device: Any) -> None:
         self.name = name
         self._device = device
         self._pin = device.pin
+        self._is_on: bool | None = None
+        """What was written last; None where that is not known."""
 
     @property
     def is_high(self) -> bool:
@@ -60,13 +62,20 @@ class PinOutput:
 
     def set(self, lit: bool | Colour) -> None:
         """Switch on or off. Plain levels: gpiozero's blink() would start a thread."""
-        if is_lit(lit):
+        is_on = is_lit(lit)
+        # Of a bi-colour LED mostly one pin changes, and writing is what an LED costs.
+        if is_on is self._is_on:
+            return
+        self._is_on = None
+        if is_on:
             self._device.on()
         else:
             self._device.off()
+        self._is_on = is_on
 
     def close(self) -> None:
         """Switch off and give the pin back."""
+        self._is_on = None
         # A pin that fails now must not keep its neighbours lit, and there is nothing left to do about it.
         with suppress(Exception):
             self._device.off()
@@ -85,7 +94,7 @@ class ColourOutput:
         self.green = green
 
     def set(self, lit: bool | Colour) -> None:
-        """Show a colour. Writes both pins, also when the first one fails."""
+        """Show a colour. Sees to both pins, also when the first one fails."""
         colour = lit if isinstance(lit, Colour) else (Colour.GREEN if lit else Colour.OFF)
         try:
             self.red.set(colour in (Colour.RED, Colour.AMBER))

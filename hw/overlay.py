@@ -1,7 +1,7 @@
 """What people ask the LEDs for, shown over what they show otherwise: a lamp test, and locating. Pure."""
 
-from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 from hw.colour import Colour
 from hw.looks import LAMP_TEST, LOCATE
@@ -18,8 +18,9 @@ class Cover(Enum):
 _LOOKS = {Cover.LAMP_TEST: LAMP_TEST, Cover.LOCATE: LOCATE}
 
 
-@dataclass(frozen=True, slots=True)
-class _Span:
+class _Span(NamedTuple):
+    cover: Cover
+    look: Look
     begun_us: int
     until_us: int
 
@@ -34,7 +35,8 @@ class Overlay:
 
     def __init__(self, light: Light) -> None:
         self._light = light
-        self._spans: dict[Cover, _Span] = {}
+        self._spans: list[_Span] = []
+        """In the order of `Cover`."""
 
     @property
     def kind(self) -> LedKind:
@@ -44,7 +46,9 @@ class Overlay:
     def cover(self, cover: Cover, now: float, duration_s: float) -> None:
         """Show this from `now` on; again while it is shown, it begins anew."""
         begun_us = to_us(now)
-        self._spans[cover] = _Span(begun_us, begun_us + to_us(duration_s))
+        span = _Span(cover, _LOOKS[cover][self.kind], begun_us, begun_us + to_us(duration_s))
+        by_cover = {other.cover: other for other in self._spans} | {cover: span}
+        self._spans = [by_cover[each] for each in Cover if each in by_cover]
 
     def uncover(self) -> None:
         """End all that covers it."""
@@ -52,24 +56,21 @@ class Overlay:
 
     def covered_by(self, now: float) -> Cover | None:
         """Return what is seen instead of the light, or None."""
-        time_us = to_us(now)
-        for cover in Cover:
-            span = self._spans.get(cover)
-            if span is not None and time_us < span.until_us:
-                return cover
-        return None
+        span = self._span(to_us(now))
+        return None if span is None else span.cover
 
     def look(self, now: float) -> Look:
         """Return what is shown."""
-        cover = self.covered_by(now) if self._spans else None
-        return self._light.look(now) if cover is None else _LOOKS[cover][self.kind]
+        span = self._span(to_us(now))
+        return self._light.look(now) if span is None else span.look
 
     def colour(self, now: float) -> Colour:
         """Return the colour of this instant."""
-        cover = self.covered_by(now) if self._spans else None
-        if cover is None:
+        time_us = to_us(now)
+        span = self._span(time_us)
+        if span is None:
             return self._light.colour(now)
-        return self._step(cover, to_us(now))[0]
+        return span.look.pattern.at(time_us - span.begun_us)[0]
 
     def is_lit(self, now: float) -> bool:
         """Say whether the LED is lit at all."""
@@ -77,13 +78,15 @@ class Overlay:
 
     def next_deadline(self, now: float) -> float | None:
         """Return when the colour could next change without an event, or None."""
-        cover = self.covered_by(now) if self._spans else None
-        if cover is None:
-            return self._light.next_deadline(now)
         time_us = to_us(now)
-        _, left_us = self._step(cover, time_us)
-        end_us = self._spans[cover].until_us
-        return to_s(end_us if left_us is None else min(end_us, time_us + left_us))
+        span = self._span(time_us)
+        if span is None:
+            return self._light.next_deadline(now)
+        _, left_us = span.look.pattern.at(time_us - span.begun_us)
+        return to_s(span.until_us if left_us is None else min(span.until_us, time_us + left_us))
 
-    def _step(self, cover: Cover, time_us: int) -> tuple[Colour, int | None]:
-        return _LOOKS[cover][self.kind].pattern.at(time_us - self._spans[cover].begun_us)
+    def _span(self, time_us: int) -> _Span | None:
+        for span in self._spans:
+            if time_us < span.until_us:
+                return span
+        return None
