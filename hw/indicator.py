@@ -101,7 +101,7 @@ _FRAME, _ERROR = attrgetter("frame_blip"), attrgetter("error_blip")
 _VERDICTS = tuple(
     (holds, state, Verdict(state, state), Verdict(LedState.NOISE, state)) for holds, state in _RULES
 )
-"""Each rule with what it leads to alone and beneath noise. It is judged at every event, so they are made once."""
+"""Each rule with what it leads to alone and beneath noise: made once, for every event is judged."""
 _OFF = _VERDICTS[0][2]
 
 
