@@ -6,6 +6,8 @@ Rules:
   3. A master's frame that the link layer must acknowledge leaves at least that to wait for.
   4. A response belongs to it only from the outstation asked, to the master that asked, and with the
      application sequence asked for; the fragments after the first count on from there, modulo 16.
+     A fragment that continues an answer begins none, whatever its sequence: a master that asks anew counts
+     on as the fragments of its earlier answer do.
   5. Only a fragment's first segment shows its sequence: the later ones belong where it did.
 """
 
@@ -165,6 +167,8 @@ class Exchange:
     evidence: Evidence = field(default_factory=Evidence)
     is_in_fragment: bool = False
     """Whether a fragment of the answer has begun and not ended (rule 5)."""
+    awaits_first_fragment: bool = True
+    """Whether no fragment of the answer came yet (rule 4)."""
 
     @property
     def is_answered(self) -> bool:
@@ -203,6 +207,8 @@ class Exchange:
             return False
         if reading.starts_fragment and self.sequence is not None and reading.sequence != self.sequence:
             return False
+        if reading.is_continuation and self.awaits_first_fragment:
+            return False
         is_segment = reading.stimulus is not S.LINK_ANSWER
         if is_segment and not reading.starts_fragment and not self.is_in_fragment:
             return False
@@ -210,6 +216,7 @@ class Exchange:
             return False
         if is_segment:
             self.is_in_fragment = reading.stimulus not in _ENDS_OF_FRAGMENTS
+            self.awaits_first_fragment = self.awaits_first_fragment and self.is_in_fragment
         evidence = self.evidence
         evidence.answer_frames += 1
         if evidence.response_s is None:

@@ -74,6 +74,8 @@ class Reading(NamedTuple):
     """Of the master's fragment that the frame is a segment of; None for link services."""
     is_last: bool = True
     """Whether no later segment of an outstation's fragment follows."""
+    is_continuation: bool = False
+    """Whether the fragment that starts here is not the first of its answer, by the application FIR."""
 
 
 class Reader:
@@ -121,10 +123,11 @@ class Reader:
         sequence = self._control.sequence if header.fir else None
         if self._function == Function.UNSOLICITED_RESPONSE:
             return Reading(Stimulus.UNSOLICITED, sequence, header.fir, is_last=header.fin)
+        is_continuation = header.fir and not self._control.fir
         if not header.fin:
-            return Reading(Stimulus.PART, sequence, header.fir, is_last=False)
+            return Reading(Stimulus.PART, sequence, header.fir, False, None, False, is_continuation)
         stimulus = _FRAGMENT_ENDS[self._control.fin, self._control.con]
-        return Reading(stimulus, sequence, header.fir)
+        return Reading(stimulus, sequence, header.fir, False, None, True, is_continuation)
 
     def _first_segment(self, *, is_last: bool) -> Stimulus:
         if self._function == Function.CONFIRM:

@@ -368,6 +368,7 @@ class Turn:
             sequence=sequence,
             started_s=now,
             deadline_s=now + self._timing.response_timeout_s,
+            awaits_first_fragment=not is_overdue,
         )
         self._exchange.outbox.extend((frame, True) for frame in waiting.frames)
 

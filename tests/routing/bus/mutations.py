@@ -127,6 +127,15 @@ def _any_sequence_answers(patch: Patch) -> None:
     patch.setattr(Exchange, "accepts_answer", lenient)
 
 
+def _continuations_are_answers(patch: Patch) -> None:
+    accepts = Exchange.accepts_answer
+
+    def lenient(self: Exchange, frame: Frame, reading: Any, now: float, **owed: bool) -> bool:
+        return accepts(self, frame, reading._replace(is_continuation=False), now, **owed)
+
+    patch.setattr(Exchange, "accepts_answer", lenient)
+
+
 def _later_segments_always_belong(patch: Patch) -> None:
     accepts = Exchange.accepts_answer
 
@@ -238,6 +247,7 @@ MUTATIONS = [
     Mutation(Rule.IN_TIME, "controls live as long as reads", _controls_live_as_long),
     Mutation(Rule.RIGHT_SESSION, "any outstation may answer", _any_outstation_answers),
     Mutation(Rule.RIGHT_ANSWER, "any sequence answers", _any_sequence_answers, 12),
+    Mutation(Rule.RIGHT_ANSWER, "the rest of an answer is an answer", _continuations_are_answers, 47),
     Mutation(Rule.RIGHT_ANSWER, "later segments always belong", _later_segments_always_belong, 19),
     Mutation(Rule.RIGHT_ANSWER, "no quarantine", _no_quarantine, 114),
     Mutation(Rule.RIGHT_ANSWER, "the quarantine is too short", _short_quarantine, 114),
