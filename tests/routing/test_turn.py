@@ -269,6 +269,15 @@ class TestLate:
         bench.master(f.request(6))
         assert bench.rtu(f.response(transport=f.FIN)) == ["drop 12 late"]
 
+    def test_the_next_fragment_of_an_answer_is_not_the_answer_to_the_next_request(self, bench: Bench) -> None:
+        """Both have the same sequence: what tells them apart is FIR."""
+        bench.master(f.request(5))
+        bench.rtu(f.response(5, application=f.A_FIR))
+        bench.at(0.5).master(f.request(6))
+        assert bench.rtu(f.response(6, application=f.A_FIN)) == ["drop 12 late"]
+        assert bench.rtu(f.response(6, application=f.A_FIR)) == ["deliver 12 to one"]
+        assert bench.rtu(f.response(7, application=f.A_FIN)) == ["deliver 12 to one", "answered 12"]
+
 
 class TestUnsolicited:
     def test_goes_to_the_session_at_any_time(self, bench: Bench) -> None:
