@@ -297,8 +297,8 @@ class Referee:
         if not answer.keeps_the_rules or answer.ask.is_tainted or ask.is_tainted:
             ask.is_tainted = True
             return
-        # Within a session nobody can tell apart what has the same sequence: the answers to a repeated request,
-        # or the next fragments of two answers. But the rest of one never is the beginning of another.
+        # Within a session nobody can tell apart what has the same sequence: the answers to a repeated
+        # request, or the next fragments of two answers. But the rest of one never begins another.
         ahead = (answer.sequence - (ask.sequence or 0)) % 16
         is_alike = ahead == 0 if answer.sequence == answer.ask.sequence else 0 < ahead < _MOST_FRAGMENTS
         is_repeat = is_alike and answer.ask.session is ask.session and answer.ask.address == ask.address
