@@ -33,6 +33,14 @@ _KNOWN_EVENTS: Final = 512
 
 
 @dataclass(slots=True)
+class LogCounters:
+    """Lines that were not written: for want of room, and for being too many of one event."""
+
+    dropped: int = 0
+    suppressed: int = 0
+
+
+@dataclass(slots=True)
 class _Rate:
     passed_s: deque[float] = field(default_factory=lambda: deque(maxlen=_LINES_A_SECOND))
     suppressed: int = 0
@@ -41,9 +49,12 @@ class _Rate:
 class RateLimit(logging.Filter):
     """Lets at most 50 lines of one event pass in any second, and adds `suppressed` to the next that does."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, clock: Callable[[], float] = time.monotonic, *, counters: LogCounters | None = None
+    ) -> None:
         super().__init__()
         self._clock = clock
+        self._counters = counters or LogCounters()
         self._rates: dict[str, _Rate] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
@@ -52,6 +63,7 @@ class RateLimit(logging.Filter):
         rate = self._rate_of(str(record.msg))
         if len(rate.passed_s) == _LINES_A_SECOND and now_s - rate.passed_s[0] < 1:
             rate.suppressed += 1
+            self._counters.suppressed += 1
             return False
         rate.passed_s.append(now_s)
         if rate.suppressed:
@@ -70,17 +82,18 @@ class _LineHandler(QueueHandler):
 
     def __init__(self, formatter: logging.Formatter | None) -> None:
         self.lines: queue.Queue[logging.LogRecord | None] = queue.Queue(_QUEUE_LINES)
+        self.counters = LogCounters()
         self._lost = 0
         super().__init__(self.lines)
         self.setFormatter(formatter)
-        self.addFilter(RateLimit())
+        self.addFilter(RateLimit(counters=self.counters))
 
     def emit(self, record: logging.LogRecord) -> None:
         """Queue the line or count it as lost."""
         self.report_losses()
         # Without the wait for more room every second line would be a report, as long as the reader is slow.
         if self._lost:
-            self._lost += 1
+            self._lose()
         else:
             super().emit(record)
 
@@ -89,11 +102,11 @@ class _LineHandler(QueueHandler):
         try:
             self.lines.put_nowait(record)
         except queue.Full:
-            self._lost += 1
+            self._lose()
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
         """Count a line that could not be made. The base class prints a traceback, and that can block."""
-        self._lost += 1
+        self._lose()
 
     def report_losses(self) -> None:
         """Queue the number of lost lines if there is room for more than that."""
@@ -112,6 +125,10 @@ class _LineHandler(QueueHandler):
         except queue.Full:
             return False
         return True
+
+    def _lose(self) -> None:
+        self._lost += 1
+        self.counters.dropped += 1
 
     def _taken_losses(self) -> logging.LogRecord:
         lost, self._lost = self._lost, 0
@@ -170,8 +187,8 @@ class _Writer(QueueListener):
 
 
 @contextmanager
-def in_background(descriptor: int = 2) -> Iterator[None]:
-    """Inside the block, let a thread write what the root logger's handler would."""
+def in_background(descriptor: int = 2) -> Iterator[LogCounters]:
+    """Inside the block, let a thread write what the root logger's handler would; count what it does not."""
     root = logging.getLogger()
     direct = root.handlers[:]
     handler = _LineHandler(direct[0].formatter)
@@ -179,7 +196,7 @@ def in_background(descriptor: int = 2) -> Iterator[None]:
     writer.start()
     root.handlers[:] = [handler]
     try:
-        yield
+        yield handler.counters
     finally:
         # What is logged at exit may be written directly only if that cannot get stuck.
         root.handlers[:] = direct if writer.close() else [logging.NullHandler()]

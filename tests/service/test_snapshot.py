@@ -60,7 +60,17 @@ link_address = 14
 enabled = false
 """
 
-TOP_KEYS = {"version", "uptime_s", "configuration", "servers", "lines", "system_led", "outstations"}
+TOP_KEYS = {
+    "version",
+    "uptime_s",
+    "configuration",
+    "servers",
+    "lines",
+    "system_led",
+    "outstations",
+    "log",
+    "metrics",
+}
 DARK = {
     "name": None,
     "kind": "single",
@@ -127,6 +137,7 @@ DIAGNOSIS_KEYS = {
     "requests",
     "answers",
     "timeouts",
+    "misses",
     "late_answers",
     "last_late_by_s",
     "most_late_by_s",
@@ -269,6 +280,7 @@ async def test_the_diagnosis_of_an_outstation(bridge: Bridge) -> None:
         "requests": 101,
         "answers": 100,
         "timeouts": 1,
+        "misses": {"other_outstation": 1},
         "late_answers": 0,
         "last_late_by_s": None,
         "most_late_by_s": None,
@@ -290,6 +302,7 @@ async def test_the_diagnosis_of_an_outstation(bridge: Bridge) -> None:
     diagnosis.answered_late(timeout_s + 0.5, now)
     late = _one(bridge.snapshot(), "outstations", "pole-12")["diagnosis"]
     assert (late["late_answers"], late["last_late_by_s"], late["most_late_by_s"]) == (2, 0.5, 0.75)
+    assert late["misses"] == {"other_outstation": 1, "late": 2}
     assert (late["last_miss"]["reason"], late["last_miss"]["answered_since"]) == ("late", False)
 
 
