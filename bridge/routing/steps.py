@@ -36,6 +36,8 @@ class Dropped(NamedTuple):
     """For a request that expired: how long it had waited."""
     is_control: bool = False
     """Whether that request was a control."""
+    frame: Frame | None = None
+    """The frame itself."""
 
 
 class Finished(NamedTuple):
