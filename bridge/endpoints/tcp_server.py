@@ -78,6 +78,8 @@ class _Group:
     members: dict[int, ServedOutstation] = field(default_factory=dict)
     listeners: list[tuple[ServedOutstation, ConnectionStateListener]] = field(default_factory=list)
     session: TcpSession | None = None
+    newcomer: str = ""
+    """While a newer connection takes over: its peer."""
     was_reachable: bool = False
     """At the last look. Only a session that had a line can lose it; who came while it was down was let in."""
 
@@ -237,7 +239,9 @@ class TcpServer:
             session.end(SessionEnd.LINE_DOWN)
             return
         if group.session is not None:
+            group.newcomer = session.peer
             group.session.end(SessionEnd.PRE_EMPTED)
+            group.newcomer = ""
         group.session = session
         group.was_reachable = is_any_reachable(group.members.values())
         self._group_of[session] = group
@@ -282,6 +286,13 @@ class TcpServer:
             peer=session.peer,
             server=self.name,
             reason=reason.value,
+            by=group.newcomer,
+            duration_s=round(session.duration_s, 3),
+            frames_received=session.counters.frames,
+            frames_sent=session.frames_sent,
+            octets_received=session.counters.octets_in,
+            octets_sent=session.octets_sent,
+            octets_discarded=session.counters.octets_discarded,
         )
         for member in group.members.values():
             member.session_ended(session)

@@ -22,7 +22,7 @@ Sans-I/O: every method returns the steps to take, in order. Sessions are opaque 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Iterator
 
 from bridge.application.function import CONTROLS, Function
 from bridge.link.address import SELF_ADDRESS
@@ -35,7 +35,7 @@ from bridge.routing.drop import Drop
 from bridge.routing.exchange import MISSED, OPENINGS, Awaits, Exchange, Outcome, awaited_after, next_sequence
 from bridge.routing.queue import Queue, Rank, Waiting, rank_of
 from bridge.routing.station import Station
-from bridge.routing.steps import Babble, Deliver, Dropped, Finished, Send, Step
+from bridge.routing.steps import Babble, Deliver, Dropped, Finished, Send, Step, UnderWay
 from bridge.routing.stimulus import Reading, Stimulus
 from bridge.routing.timing import Timing
 from bridge.routing.unheard import Unheard
@@ -90,6 +90,16 @@ class Turn:
     def waiting_of(self, session: Hashable) -> int:
         """How many frames of one session wait for their turn."""
         return self._queue.frames_of(session) if self._queue.waiting else 0
+
+    def under_way(self) -> Iterator[UnderWay]:
+        """Yield what sessions wait for: the request on the wire, then those that wait for their turn."""
+        exchange = self._exchange
+        if exchange is not None and exchange.session is not None:
+            function = exchange.reading.function
+            yield UnderWay(exchange.session, exchange.address, function, exchange.started_s, is_sent=True)
+        for waiting in self._queue.waiting:
+            function = waiting.reading.function
+            yield UnderWay(waiting.session, waiting.address, function, waiting.arrived_s, is_sent=False)
 
     # Sessions
 

@@ -96,11 +96,11 @@ class Bridge:
             raise
         self.front.start()
         # The bridge does its work without them. The status comes last: who finds it finds everything.
-        for what, socket in (("no control socket", self._control), ("no status socket", self._status)):
+        for what, socket in (("control", self._control), ("status", self._status)):
             try:
                 await socket.bind()
             except BindError as error:
-                warn(what, reason=error.strerror)
+                warn("no socket", socket=what, reason=error.strerror)
         await self.metrics.start()
         note("started", version=VERSION, servers=len(self.servers), lines=len(self.hubs))
 

@@ -52,9 +52,7 @@ class FrontPanel:
         self.panel: Panel = open_panel(wiring, backend=GpioBackend(configuration.service.gpio))
         self._driver = LedDriver(self._lights(), self.panel.leds)
         self.inputs: Mapping[str, InputReader] = {
-            name: InputReader(
-                source, debounce_s=configuration.inputs[name].debounce_s, changed=_noting(name, "input")
-            )
+            name: InputReader(source, debounce_s=configuration.inputs[name].debounce_s, changed=_noting(name))
             for name, source in self.panel.inputs.items()
         }
         """The contacts that could be opened, by name."""
@@ -136,8 +134,8 @@ class FrontPanel:
         return lights
 
 
-def _noting(name: str, what: str) -> Callable[[Change], None]:
-    return lambda change: note(what, name=name, active=change.is_active)
+def _noting(name: str) -> Callable[[Change], None]:
+    return lambda change: note("input", name=name, active=change.is_active)
 
 
 def _led_status(name: str | None, state: str, light: Light, now: float) -> dict[str, Any]:

@@ -24,6 +24,9 @@ from dataclasses import dataclass, field
 from logging.handlers import QueueHandler, QueueListener
 from typing import Final
 
+from bridge.service.logs import priority_of
+from bridge.service.streams import is_journal
+
 _QUEUE_LINES: Final = 2048
 _ENOUGH_ROOM_LINES: Final = _QUEUE_LINES // 2
 _END_S: Final = 0.3
@@ -203,7 +206,8 @@ def in_background(descriptor: int = 2) -> Iterator[LogCounters]:
 
 
 def say(text: str) -> None:
-    """Print a line to standard error, unless nobody takes it within 0.3 s."""
+    """Print what went wrong to standard error, unless nobody takes it within 0.3 s."""
+    text = f"<{priority_of(logging.ERROR)}>{text}" if is_journal() else text
     with contextlib.suppress(OSError):
         if _is_writable(2, _END_S):
             os.write(2, f"{text}\n".encode("utf-8", "backslashreplace"))

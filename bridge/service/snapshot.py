@@ -61,9 +61,11 @@ def _server(server: TcpServer) -> dict[str, Any]:
         "sessions": [
             {
                 "peer": session.peer,
+                "duration_s": round(session.duration_s, 3),
                 "frames_received": session.counters.frames,
                 "frames_sent": session.frames_sent,
                 "octets_received": session.counters.octets_in,
+                "octets_sent": session.octets_sent,
                 "octets_discarded": session.counters.octets_discarded,
                 "discards": _counts(session.counters.discards),
                 "drops": _counts(session.drops),

@@ -100,8 +100,12 @@ class TestLate:
         station = Station()
         station.gives_up(exchange("one"), until_s=5.0)
         late(station, f.response(5, transport=f.FIR), 4.0)
-        assert late(station, f.response(transport=f.MIDDLE), 4.1) == dropped(f.response(transport=f.MIDDLE), Drop.LATE)
-        assert late(station, f.response(transport=f.FIN), 4.2) == dropped(f.response(transport=f.FIN), Drop.LATE)
+        assert late(station, f.response(transport=f.MIDDLE), 4.1) == dropped(
+            f.response(transport=f.MIDDLE), Drop.LATE
+        )
+        assert late(station, f.response(transport=f.FIN), 4.2) == dropped(
+            f.response(transport=f.FIN), Drop.LATE
+        )
         assert late(station, f.response(6, transport=f.FIR), 4.3) is None
         assert late(station, f.response(transport=f.FIN), 4.4) is None
 
@@ -110,14 +114,18 @@ class TestLate:
         given_up = exchange("one")
         given_up.is_in_fragment = True
         station.gives_up(given_up, until_s=5.0)
-        assert late(station, f.response(transport=f.FIN), 4.0) == dropped(f.response(transport=f.FIN), Drop.LATE)
+        assert late(station, f.response(transport=f.FIN), 4.0) == dropped(
+            f.response(transport=f.FIN), Drop.LATE
+        )
 
     def test_a_link_answer_between_the_segments_of_a_late_fragment(self) -> None:
         station = Station()
         station.gives_up(exchange("one"), until_s=5.0)
         late(station, f.response(5, transport=f.FIR), 4.0)
         assert late(station, f.link_status(), 4.1) is None
-        assert late(station, f.response(transport=f.FIN), 4.2) == dropped(f.response(transport=f.FIN), Drop.LATE)
+        assert late(station, f.response(transport=f.FIN), 4.2) == dropped(
+            f.response(transport=f.FIN), Drop.LATE
+        )
 
 
 class TestBeginsAnew:

@@ -98,7 +98,9 @@ SESSION_KEYS = {
     "frames_received",
     "frames_sent",
     "octets_received",
+    "octets_sent",
     "octets_discarded",
+    "duration_s",
     "discards",
     "drops",
 }
@@ -233,6 +235,7 @@ async def test_what_happened_is_in_it_and_survives_json(bridge: Bridge, adapter:
         "frames_received": 3,
         "frames_sent": 1,
         "octets_received": 35,
+        "octets_sent": 10,
         "octets_discarded": 5,
         "discards": {"noise": 1},
         "drops": {"unknown_destination": 1},
