@@ -1,8 +1,9 @@
 """THE table of metrics: where each stands in the status document, its name, type and help.
 
 Rules:
-  1. A metric is a key of `status --json` by the same word: `rtu_bridge_`, then `server_`, `line_` or
-     `outstation_`, then the key. `is_` goes; `_s` is `_seconds`; a counter ends with `_total`.
+  1. A metric is a key of `status --json` by the same word: `rtu_bridge_`, then `server_`, `line_`,
+     `outstation_`, `input_`, `relay_` or `machine_`, then the key. `is_` goes; `_s` is `_seconds` and `_c`
+     `_celsius`; a counter ends with `_total`.
   2. A counter by reason has every reason from the start, at 0: a rate needs the step away from it.
   3. What is null in the document has no sample.
   4. Names, types and labels are an interface, like the keys: people's alerts and dashboards use them.
@@ -42,7 +43,7 @@ def _presence(value: Any) -> float:
 
 
 def _length(value: Any) -> float:
-    return float(len(value))
+    return float(len(value or ()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,7 @@ class Metric:
     @property
     def unit(self) -> str:
         """The unit, in the words of OpenMetrics; empty for a number of things."""
-        return "seconds" if self.name.endswith("_seconds") else ""
+        return next((unit for unit in ("seconds", "celsius") if self.name.endswith(f"_{unit}")), "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +117,18 @@ PROGRAM: Final = Section(
             configuration="configuration",
         ),
         _gauge("rtu_bridge_uptime_seconds", "uptime_s", "Since the program started"),
+        _gauge(
+            "rtu_bridge_machine_cpu_temperature_celsius",
+            "machine.cpu_temperature_c",
+            "Temperature of the processor",
+        ),
+        _gauge("rtu_bridge_machine_load", "machine.load", "Load of a minute; 1 is all processors busy"),
+        _gauge(
+            "rtu_bridge_machine_memory_available_octets",
+            "machine.memory_available_octets",
+            "Memory to be had",
+        ),
+        _gauge("rtu_bridge_machine_uptime_seconds", "machine.uptime_s", "Since the machine started"),
         _states("rtu_bridge_system_led", "system_led.state", "What the system LED says", HEART_STATES),
         _counter("rtu_bridge_log_lines_dropped", "log.lines_dropped", "Log lines that nobody read in time"),
         _counter(
@@ -145,6 +158,12 @@ SERVERS: Final = Section(
         _counter(
             "rtu_bridge_server_session_ends", "session_ends", "Sessions that ended", _REASON, SessionEnd
         ),
+        _counter("rtu_bridge_server_sessions_started", "sessions_started", "Sessions of masters that began"),
+        _counter(
+            "rtu_bridge_server_pre_emptions",
+            "pre_emptions",
+            "Sessions that a newer connection took over from",
+        ),
         _counter("rtu_bridge_server_frames_received", "frames_received", "Frames from masters"),
         _counter("rtu_bridge_server_octets_received", "octets_received", "Octets from masters"),
         _counter(
@@ -172,6 +191,10 @@ LINES: Final = Section(
             direction="direction.in_force",
         ),
         _gauge("rtu_bridge_line_up", "is_up", "1 while the port is open"),
+        _gauge("rtu_bridge_line_resetting", "is_resetting", "1 while it is being reset"),
+        _gauge(
+            "rtu_bridge_line_bus_load", "bus_load", "Share of the last minute with octets on the wire, 0 to 1"
+        ),
         _gauge(
             "rtu_bridge_line_direction_problem",
             "direction.problem",
@@ -182,6 +205,8 @@ LINES: Final = Section(
         _counter("rtu_bridge_line_babbles", "babbles", "Times a device began to talk without end"),
         _counter("rtu_bridge_line_openings", "openings", "Times the port was opened"),
         _counter("rtu_bridge_line_losses", "losses", "Times the open port was lost"),
+        _counter("rtu_bridge_line_frames_sent", "frames_sent", "Frames sent"),
+        _counter("rtu_bridge_line_octets_sent", "octets_sent", "Octets sent"),
         _counter("rtu_bridge_line_frames_heard", "frames_heard", "Frames heard"),
         _counter("rtu_bridge_line_octets_heard", "octets_heard", "Octets heard, without our own echo"),
         _counter("rtu_bridge_line_octets_discarded", "octets_discarded", "Octets heard in no DNP3 frame"),
@@ -202,13 +227,23 @@ OUTSTATIONS: Final = Section(
     metrics=(
         _info(
             "rtu_bridge_outstation",
-            "An RTU and how it is reached",
+            "An outstation, at a link address of a server",
             server="server",
             link_address="link_address",
+            local="local",
         ),
         _gauge("rtu_bridge_outstation_enabled", "enabled", "1 if it is enabled"),
         _gauge(
             "rtu_bridge_outstation_master_connected", "master", "1 while a master is connected", _presence
+        ),
+        _gauge("rtu_bridge_outstation_reachable", "is_reachable", "1 while its line is open"),
+        _counter(
+            "rtu_bridge_outstation_sessions_started", "sessions_started", "Sessions of its masters that began"
+        ),
+        _counter(
+            "rtu_bridge_outstation_pre_emptions",
+            "pre_emptions",
+            "Its sessions that a newer connection took over from",
         ),
         _states("rtu_bridge_outstation_led", "led.state", "What its LED says", LED_STATES),
         _gauge(
@@ -287,10 +322,24 @@ OUTSTATIONS: Final = Section(
             "diagnosis.recommended_timeout_s",
             "The response timeout that its answers would need",
         ),
+        _gauge("rtu_bridge_outstation_events_waiting", "events_waiting", "Events that wait for its master"),
+        _gauge("rtu_bridge_outstation_events_overflowed", "events_overflowed", "1 after events were lost"),
     ),
 )
 
-SECTIONS: Final = (PROGRAM, SERVERS, LINES, OUTSTATIONS)
+INPUTS: Final = Section(
+    path="inputs",
+    labels={"input": "name"},
+    metrics=(_gauge("rtu_bridge_input_active", "is_active", "1 while the contact is active"),),
+)
+
+RELAYS: Final = Section(
+    path="relays",
+    labels={"relay": "name"},
+    metrics=(_gauge("rtu_bridge_relay_on", "is_on", "1 while the relay is on"),),
+)
+
+SECTIONS: Final = (PROGRAM, SERVERS, LINES, OUTSTATIONS, INPUTS, RELAYS)
 
 NOT_METRICS: Final = frozenset(
     {
