@@ -181,8 +181,8 @@ HEALTHY = {
     f'rtu_bridge_server_session_ends_total{{{BOX}, server="main", reason="pre_empted"}}': "1x120",
     f'rtu_bridge_server_session_ends_total{{{BOX}, server="main", reason="peer_closed"}}': "0+1x120",
     f'rtu_bridge_server_session_ends_total{{{BOX}, server="main", reason="not_wanted"}}': "0x120",
-    f"rtu_bridge_outstation_requests_total{{{RTU}}}": "0+12x120",
     f"rtu_bridge_outstation_answers_total{{{RTU}}}": "0+12x120",
+    f'rtu_bridge_outstation_misses_total{{{RTU}, reason="nothing_heard"}}': "0x120",
     f'rtu_bridge_outstation_misses_total{{{RTU}, reason="expired"}}': "0x120",
     f'rtu_bridge_outstation_misses_total{{{RTU}, reason="late"}}': "0+1x120",
     f"rtu_bridge_outstation_master_connected{{{RTU}}}": "1x120",
@@ -190,7 +190,7 @@ HEALTHY = {
     f"rtu_bridge_outstation_recommended_timeout_seconds{{{RTU}}}": "0.5x120",
 }
 """By the minute."""
-SILENT = {"outstation_answers": "0+12x30 360x90"}
+SILENT = {"outstation_answers": "0+12x30 360x90", "nothing_heard": "0x30 0+12x90"}
 SCENARIOS = [
     Scenario("healthy", {}, 100, set()),
     Scenario("no power", {"up": "1x30 0x90"}, 40, {"RtuBridgeNotAnswering"}),
@@ -205,9 +205,10 @@ SCENARIOS = [
     Scenario("direction", {"direction": "0x30 1x90"}, 33, {"RtuBridgeDirectionProblem"}),
     Scenario("babble", {"babbling": "0x30 1x90"}, 33, {"RtuBridgeBabble"}),
     Scenario("an RTU without power", SILENT, 39, {"RtuBridgeRtuSilent"}),
-    Scenario("one that its master does not poll", {**SILENT, "requests": "0+12x30 360x90"}, 60, set()),
-    Scenario("a tenth missing", {"outstation_answers": "0+10.8x120"}, 60, {"RtuBridgeAnswersMissing"}),
-    Scenario("one in fifty missing", {"outstation_answers": "0+11.8x120"}, 60, set()),
+    Scenario("one that its master does not poll", {"outstation_answers": "0+12x30 360x90"}, 60, set()),
+    Scenario("a tenth missing", {"nothing_heard": "0x30 0+1.2x90"}, 60, {"RtuBridgeAnswersMissing"}),
+    Scenario("one in fifty missing", {"nothing_heard": "0x30 0+0.2x90"}, 60, set()),
+    Scenario("late answers, no others missing", {'"late"': "0+6x120"}, 60, set()),
     Scenario("slow answers", {"recommended": "0.5x30 2.5x90"}, 60, {"RtuBridgeResponseTimeoutShort"}),
     Scenario("CRC errors", {"header_crc": "7x30 7+3x90"}, 60, {"RtuBridgeNoise"}),
     Scenario("few CRC errors", {"header_crc": "7x30 8x90"}, 35, set()),
@@ -217,7 +218,7 @@ SCENARIOS = [
     Scenario("two masters", {"pre_empted": "1x30 1+2x90"}, 45, {"RtuBridgePreEmptionStorm"}),
     Scenario("one take-over", {"pre_empted": "1x30 2x90"}, 35, set()),
     Scenario("a stranger", {"not_wanted": "0x30 1x90"}, 35, {"RtuBridgeConnectionsRefused"}),
-    Scenario("expired", {"expired": "0x30 0+2x90"}, 60, {"RtuBridgeRequestsExpire"}),
+    Scenario("expired", {"expired": "0x30 0+0.5x90"}, 60, {"RtuBridgeRequestsExpire"}),
     Scenario("one expired", {"expired": "0x30 1x90"}, 38, set()),
     Scenario("a full line", {"bus_load": "0.4x30 0.95x90"}, 60, {"RtuBridgeLineBusy"}),
     Scenario("the sun on the cabinet", {"celsius": "60x30 84x90"}, 60, {"RtuBridgeHot"}),
