@@ -304,6 +304,7 @@ class LineHub:
         # A request of several frames is one request, and its first frame says what it is.
         if station is not None and (step.frame is None or starts_request(step.frame)):
             self._diagnose_drop(station, step)
+            self._report_control(station, step)
         name = "" if station is None else station.name
         note("frame dropped", level=logging.DEBUG, outstation=name, line=self.name, reason=step.reason.value)
 
@@ -325,9 +326,11 @@ class LineHub:
             if station.observer is not None:
                 station.observer.answer_missed()
 
+    def _report_control(self, station: _Station, step: Dropped) -> None:
+        """Log a control that is not sent."""
         function = None if step.frame is None else function_of(step.frame)
         if function in CONTROLS:
-            miss = diagnosis.last_miss
+            miss = station.counters.diagnosis.last_miss
             has_sentence = step.reason in _NEVER_SENT or step.reason is Drop.LINE_DOWN
             warn(
                 "control dropped",
@@ -417,4 +420,4 @@ def _word(function: Function | int | None) -> str:
     """Return a function code in words; a service of the link layer has none."""
     if isinstance(function, Function):
         return function.name.lower()
-    return "link service" if function is None else f"function {function}"
+    return "link_service" if function is None else f"function_{function}"

@@ -92,11 +92,12 @@ class Turn:
         return self._queue.frames_of(session) if self._queue.waiting else 0
 
     def under_way(self) -> Iterator[UnderWay]:
-        """Yield what sessions wait for: the request on the wire, then those that wait for their turn."""
+        """Yield what sessions wait for: the request whose turn it is, then those that wait for theirs."""
         exchange = self._exchange
         if exchange is not None and exchange.session is not None:
             function = exchange.reading.function
-            yield UnderWay(exchange.session, exchange.address, function, exchange.started_s, is_sent=True)
+            is_sent = exchange.sent_s > 0.0
+            yield UnderWay(exchange.session, exchange.address, function, exchange.started_s, is_sent=is_sent)
         for waiting in self._queue.waiting:
             function = waiting.reading.function
             yield UnderWay(waiting.session, waiting.address, function, waiting.arrived_s, is_sent=False)

@@ -95,13 +95,13 @@ class Bridge:
             await self.close()
             raise
         self.front.start()
+        await self.metrics.start()
         # The bridge does its work without them. The status comes last: who finds it finds everything.
         for what, socket in (("control", self._control), ("status", self._status)):
             try:
                 await socket.bind()
             except BindError as error:
                 warn("no socket", socket=what, reason=error.strerror)
-        await self.metrics.start()
         note("started", version=VERSION, servers=len(self.servers), lines=len(self.hubs))
 
     async def close(self) -> None:

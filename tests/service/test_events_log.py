@@ -267,7 +267,7 @@ async def test_a_request_of_the_link_layer_is_told_as_well(
             await eventually(lambda: device.frames, "it is on the wire")
         await eventually(lambda: bridge.servers["main"].session_ends, "the master is gone")
         (abandoned,) = _events(caplog, "request abandoned")
-        assert abandoned["function"] == "link service"
+        assert abandoned["function"] == "link_service"
         adapter.write(link_status().octets)
 
 
