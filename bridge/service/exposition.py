@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Any, Final
 
@@ -22,12 +22,12 @@ _process = ProcessCollector(registry=None)
 
 def content_type(accept: str) -> str:
     """Return the content type that a client with this Accept header gets."""
-    return choose_encoder(accept)[1]
+    return _chosen(accept)[1]
 
 
 def pieces(document: Mapping[str, Any], accept: str) -> Iterator[bytes]:
     """Yield the text, in the format that the Accept header prefers, piece by piece."""
-    encode, _ = choose_encoder(accept)
+    encode, _ = _chosen(accept)
     is_ended = False
     for family, samples in _families(document):
         for number, batch in enumerate(_batches(samples)):
@@ -38,6 +38,14 @@ def pieces(document: Mapping[str, Any], accept: str) -> Iterator[bytes]:
             yield _without_comments(text) if number else text
     if is_ended:
         yield _END
+
+
+def _chosen(accept: str) -> tuple[Callable[[Any], bytes], str]:
+    try:
+        return choose_encoder(accept)
+    except (TypeError, ValueError):
+        # The library compares the version asked for with numbers, also where it is none.
+        return choose_encoder("")
 
 
 class _Registry:

@@ -240,6 +240,30 @@ async def test_pieces_are_short_and_their_sum_is_the_librarys_text(bridge: Bridg
     assert _ours(generate_latest(Registry()).decode()) == _ours(text)
 
 
+@pytest.mark.parametrize(
+    ("accept", "kind"),
+    [
+        ("", "text/plain"),
+        ("*/*", "text/plain"),
+        ("text/html,application/xhtml+xml;q=0.9", "text/plain"),
+        (OPENMETRICS, "application/openmetrics-text"),
+        (
+            "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.3",
+            "application/openmetrics-text",
+        ),
+        ("application/openmetrics-text;version=0.0.1", "text/plain"),
+        ("application/openmetrics-text;version=abc", "text/plain"),
+        ("application/openmetrics-text;version=", "application/openmetrics-text"),
+        (";;,,=,application/openmetrics-text;;=", "application/openmetrics-text"),
+    ],
+)
+def test_whatever_is_asked_for_gets_one_of_the_two_formats(accept: str, kind: str) -> None:
+    text = b"".join(exposition.pieces({"lines": [{"name": "bay1", "is_up": True}]}, accept)).decode()
+    assert exposition.content_type(accept).partition(";")[0] == kind
+    assert text.endswith("# EOF\n") is (kind != "text/plain")
+    assert samples_of(text)[("rtu_bridge_line_up", frozenset({("line", "bay1")}))] == 1
+
+
 async def test_a_scrape_lets_others_have_their_turn(bridge: Bridge) -> None:
     pieces = len(list(exposition.pieces(bridge.snapshot(), OPENMETRICS)))
     turns = 0
