@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import random
 from collections.abc import AsyncIterator, Mapping
 
 import pytest
@@ -120,6 +121,29 @@ async def test_what_is_refused(server: HttpServer, request_octets: bytes, status
     told, _, body = await _exchange(server, request_octets)
     assert (told, body.decode()) == (f"HTTP/1.1 {status}", f"{status}\n")
     assert (server.answered, server.refusals) == (0, {Refusal.BAD_REQUEST: 1})
+
+
+async def test_whatever_is_said_gets_an_answer(server: HttpServer, caplog: pytest.LogCaptureFixture) -> None:
+    rng = random.Random(9815)
+    words = [
+        b"GET",
+        b" ",
+        b"/page",
+        b"HTTP/1.1",
+        b"\r\n",
+        b"\n",
+        b":",
+        b"Accept",
+        b"\x00",
+        b"\x85",
+        b"\xff",
+        b"?",
+    ]
+    for _ in range(60):
+        request = b"".join(rng.choice([*words, rng.randbytes(3)]) for _ in range(rng.randrange(12)))
+        status, _, _ = await _exchange(server, request + b"\r\n\r\n")
+        assert status.split(" ")[1] in ("200", "400", "404", "405")
+    assert caplog.records == []
 
 
 async def test_a_page_that_fails_ends_nothing(server: HttpServer, caplog: pytest.LogCaptureFixture) -> None:
