@@ -7,11 +7,11 @@ BIN := $(VENV)/bin
 # What the tests drive, as command or command:package. Without them those tests are skipped and say so.
 PEERS := tshark socat ser2net dtc:device-tree-compiler
 
-.PHONY: setup run test check bench bench-polls bench-lines soak faults clean peers deb guest image image-twin image-test
+.PHONY: setup run test check bench bench-polls bench-lines soak faults clean peers promtool deb guest image image-twin image-test
 
 ARCH ?= arm64
 
-setup: $(VENV)/.installed peers
+setup: $(VENV)/.installed peers promtool
 
 $(VENV)/.installed: pyproject.toml
 	@echo "== setting up $(VENV) (once, half a minute with a fast network)"
@@ -28,6 +28,16 @@ peers:
 		echo "== installing$$missing for the tests (a minute or two)"; \
 		apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $$missing; \
 	else echo "== not installed, their tests will be skipped:$$missing"; fi
+
+# Prometheus's tool, which tests the alert rules. Out of Debian's package, which would start a server as well.
+promtool: $(VENV)/.installed
+	@if command -v promtool >/dev/null 2>&1 || [ -x $(BIN)/promtool ]; then :; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then \
+		echo "== fetching promtool for the tests (19 MB)"; folder=$$(mktemp -d); \
+		(cd $$folder && { apt-get download -q prometheus || { apt-get update -q && apt-get download -q prometheus; }; } && \
+		dpkg-deb --fsys-tarfile prometheus_*.deb | tar -x ./usr/bin/promtool) && \
+		install $$folder/usr/bin/promtool $(BIN)/promtool; rm -r $$folder; \
+	else echo "== not installed, its tests will be skipped: promtool (package prometheus)"; fi
 
 run: $(VENV)/.installed
 	$(BIN)/rtu-bridge demo

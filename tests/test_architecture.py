@@ -78,6 +78,7 @@ ONLY_IN = {
         "bridge/service/tables.py",
         "bridge/service/watch.py",
     },
+    "prometheus_client": {"bridge/service/exposition.py"},
     "dpkt": {"bridge/service/captures.py"},
     "fastcrc": {"bridge/link/crc.py"},
     "pytest": {"bridge/bench/plugin.py"},

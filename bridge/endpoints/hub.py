@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, cast
 
+from bridge.application.function import CONTROLS, Function
 from bridge.endpoints.events import note, warn
 from bridge.endpoints.serial_line import SerialLine
 from bridge.endpoints.serial_port import SerialSettings
@@ -24,6 +25,7 @@ from bridge.routing.drop import Drop
 from bridge.routing.echo import EchoFilter
 from bridge.routing.exchange import MISSED, Outcome
 from bridge.routing.steps import Babble, Deliver, Dropped, Finished, Send, Step
+from bridge.routing.stimulus import function_of, starts_request
 from bridge.routing.timing import Timing
 from bridge.routing.turn import Turn
 
@@ -177,6 +179,7 @@ class LineHub:
 
     def detach(self, session: TcpSession) -> None:
         """Take every outstation of this line back from a session."""
+        self._report_abandoned(Drop.SESSION_ENDED, session)
         self._held.discard(session)
         self._run(self._turn.detach(session, self._loop.time()))
         self._settle()
@@ -209,6 +212,7 @@ class LineHub:
         """Fail what is under way."""
         self._framer.reset()
         # Before sessions may be closed for it: what they had waiting failed because of the line.
+        self._report_abandoned(Drop.LINE_DOWN)
         self._run(self._turn.line_down(self._loop.time()))
         if self._line_changed is not None:
             self._line_changed(self.name, False)
@@ -297,8 +301,10 @@ class LineHub:
         station = None if step.address is None else self._stations[step.address]
         drops = self.drops if station is None else station.counters.drops
         drops[step.reason] += 1
-        if station is not None:
+        # A request of several frames is one request, and its first frame says what it is.
+        if station is not None and (step.frame is None or starts_request(step.frame)):
             self._diagnose_drop(station, step)
+            self._report_control(station, step)
         name = "" if station is None else station.name
         note("frame dropped", level=logging.DEBUG, outstation=name, line=self.name, reason=step.reason.value)
 
@@ -317,12 +323,42 @@ class LineHub:
                 waited_s=step.waited_s,
                 is_control=step.is_control,
             )
-            if step.is_control:
-                miss = diagnosis.last_miss
-                reason = "" if miss is None else miss.sentence
-                warn("control dropped", outstation=station.name, line=self.name, reason=reason)
             if station.observer is not None:
                 station.observer.answer_missed()
+
+    def _report_control(self, station: _Station, step: Dropped) -> None:
+        """Log a control that is not sent."""
+        function = None if step.frame is None else function_of(step.frame)
+        if function in CONTROLS:
+            miss = station.counters.diagnosis.last_miss
+            has_sentence = step.reason in _NEVER_SENT or step.reason is Drop.LINE_DOWN
+            warn(
+                "control dropped",
+                outstation=station.name,
+                line=self.name,
+                function=_word(function),
+                reason=step.reason.value,
+                sentence=miss.sentence if miss is not None and has_sentence else "",
+            )
+
+    def _report_abandoned(self, reason: Drop, session: TcpSession | None = None) -> None:
+        """Log what a session, or everybody, waits for and will get no answer to."""
+        now = self._loop.time()
+        for request in self._turn.under_way():
+            if session is None or request.session is session:
+                # Nobody knows whether that moved something; one that waits is a `control dropped` as well.
+                is_doubtful = request.is_sent and request.function in CONTROLS
+                note(
+                    "request abandoned",
+                    level=logging.WARNING if is_doubtful else logging.INFO,
+                    outstation=self._stations[request.address].name,
+                    line=self.name,
+                    peer=str(request.session),
+                    function=_word(request.function),
+                    state="sent" if request.is_sent else "waiting",
+                    for_s=round(now - request.since_s, 3),
+                    reason=reason.value,
+                )
 
     def _finished(self, step: Finished) -> None:
         station = self._stations[step.address]
@@ -344,13 +380,13 @@ class LineHub:
         counters = station.counters
         if counters.is_answering is not False:
             miss = counters.diagnosis.last_miss
-            reason = "" if miss is None else miss.sentence
             warn(
                 "does not answer",
                 outstation=station.name,
                 line=self.name,
                 outcome=outcome.value,
-                reason=reason,
+                reason="" if miss is None else miss.miss.value,
+                sentence="" if miss is None else miss.sentence,
             )
         counters.is_answering = False
         if station.observer is not None:
@@ -378,3 +414,10 @@ class LineHub:
         for station in self._stations.values():
             if station.observer is not None:
                 station.observer.noise_heard()
+
+
+def _word(function: Function | int | None) -> str:
+    """Return a function code in words; a service of the link layer has none."""
+    if isinstance(function, Function):
+        return function.name.lower()
+    return "link_service" if function is None else f"function_{function}"

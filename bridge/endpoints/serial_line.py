@@ -70,6 +70,7 @@ class SerialLine:
         """Who switches the direction, what was asked, and in what the port does something else."""
         self.openings = 0
         self.losses = 0
+        self._down_since_s = self._loop.time()
 
     @property
     def is_open(self) -> bool:
@@ -135,6 +136,7 @@ class SerialLine:
             device=self.settings.device,
             baud=self.settings.baud,
             direction=opened.direction.in_force,
+            after_s=round(self._loop.time() - self._down_since_s, 3),
         )
         self._report_opening(opened)
         self._user.line_opened()
@@ -196,6 +198,7 @@ class SerialLine:
         self._transport = None
         self.direction_report = _unopened(self.settings)
         self.losses += 1
+        self._down_since_s = self._loop.time()
         closing = _in_thread(self._loop, transport.release)
         self._closing = [future for future in self._closing if not future.done()]
         self._closing.append(closing)

@@ -14,26 +14,22 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
-import socket
 from collections import Counter, deque
 from dataclasses import dataclass, field
 from enum import Enum
-from ipaddress import IPv6Address
 from typing import Protocol
 
 from bridge.endpoints.address_filter import AddressFilter
 from bridge.endpoints.endpoint import Endpoint
 from bridge.endpoints.events import note, warn
+from bridge.endpoints.listening import BACKLOG, listening_socket
 from bridge.endpoints.tcp_session import SessionEnd, SessionLimits, TcpSession
 from bridge.endpoints.when_down import Reachable, ends_session, is_any_reachable, refuses_sessions
-from bridge.errors import BindError, ConflictError
+from bridge.errors import ConflictError
 from bridge.link.frame import Frame
 from bridge.link.framer import FramerCounters, LinkErrorMode
 from bridge.routing.drop import Drop
 from bridge.routing.router import Routable, route
-
-_BACKLOG = 64
 
 
 class ConnectionState(Enum):
@@ -82,6 +78,8 @@ class _Group:
     members: dict[int, ServedOutstation] = field(default_factory=dict)
     listeners: list[tuple[ServedOutstation, ConnectionStateListener]] = field(default_factory=list)
     session: TcpSession | None = None
+    newcomer: str = ""
+    """While a newer connection takes over: its peer."""
     was_reachable: bool = False
     """At the last look. Only a session that had a line can lose it; who came while it was down was let in."""
 
@@ -190,9 +188,9 @@ class TcpServer:
     async def bind(self) -> None:
         """Start to listen. Raises `BindError` with the operating system's reason."""
         loop = asyncio.get_running_loop()
-        sock = _listening_socket(self._endpoint)
+        sock = listening_socket(self._endpoint)
         self._listening = await loop.create_server(
-            lambda: TcpSession(self, self._mode, self._limits, loop), sock=sock, backlog=_BACKLOG
+            lambda: TcpSession(self, self._mode, self._limits, loop), sock=sock, backlog=BACKLOG
         )
         self._endpoint = Endpoint(self._endpoint.host, sock.getsockname()[1])
         note("listening", server=self.name, endpoint=str(self._endpoint), mode=self._mode.value)
@@ -241,7 +239,9 @@ class TcpServer:
             session.end(SessionEnd.LINE_DOWN)
             return
         if group.session is not None:
+            group.newcomer = session.peer
             group.session.end(SessionEnd.PRE_EMPTED)
+            group.newcomer = ""
         group.session = session
         group.was_reachable = is_any_reachable(group.members.values())
         self._group_of[session] = group
@@ -286,6 +286,13 @@ class TcpServer:
             peer=session.peer,
             server=self.name,
             reason=reason.value,
+            by=group.newcomer,
+            duration_s=round(session.duration_s, 3),
+            frames_received=session.counters.frames,
+            frames_sent=session.frames_sent,
+            octets_received=session.counters.octets_in,
+            octets_sent=session.octets_sent,
+            octets_discarded=session.counters.octets_discarded,
         )
         for member in group.members.values():
             member.session_ended(session)
@@ -344,39 +351,3 @@ def _add(total: FramerCounters, counters: FramerCounters) -> None:
     total.frames += counters.frames
     total.octets_discarded += counters.octets_discarded
     total.discards += counters.discards
-
-
-def _socket_address(endpoint: Endpoint) -> tuple[str | int, ...]:
-    host = endpoint.host
-    if isinstance(host, IPv6Address) and host.scope_id is not None:
-        # The scope of a link-local address is an interface of this machine.
-        scope = host.scope_id
-        interface = int(scope) if scope.isdecimal() else socket.if_nametoindex(scope)
-        return str(host).partition("%")[0], endpoint.port, 0, interface
-    return str(host), endpoint.port
-
-
-def _listening_socket(endpoint: Endpoint) -> socket.socket:
-    family = socket.AF_INET6 if endpoint.host.version == 6 else socket.AF_INET
-    try:
-        sock = socket.socket(family, socket.SOCK_STREAM)
-    except OSError as error:
-        raise _bind_error(endpoint, error) from None
-    try:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if family == socket.AF_INET6:
-            # [::] takes IPv4 masters too, as IPv4-mapped addresses.
-            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
-        sock.bind(_socket_address(endpoint))
-        sock.listen(_BACKLOG)
-    except OSError as error:
-        sock.close()
-        raise _bind_error(endpoint, error) from None
-    sock.setblocking(False)
-    return sock
-
-
-def _bind_error(endpoint: Endpoint, error: OSError) -> BindError:
-    # A scope that is no interface is an error of Python's own, without a code.
-    reason = os.strerror(error.errno) if error.errno else str(error)
-    return BindError(error.errno, f"cannot listen on {endpoint}: {reason}")

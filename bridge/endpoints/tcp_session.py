@@ -102,6 +102,8 @@ class TcpSession(asyncio.BufferedProtocol):
         self.peer = ""
         self.peer_address = ""
         self.frames_sent = 0
+        self.octets_sent = 0
+        self._began_s = loop.time()
         self.drops: Counter[Drop] = Counter()
         self.counters = self._framer.counters
 
@@ -112,6 +114,11 @@ class TcpSession(asyncio.BufferedProtocol):
     def is_open(self) -> bool:
         """Whether frames can still be sent."""
         return self._reason is None and self._transport is not None
+
+    @property
+    def duration_s(self) -> float:
+        """For how long it has been there."""
+        return self._loop.time() - self._began_s
 
     async def wait_closed(self) -> None:
         """Wait until the connection is gone, after `end` with `drain` when the last of it was sent."""
@@ -124,6 +131,7 @@ class TcpSession(asyncio.BufferedProtocol):
             return False
         transport.write(octets)
         self.frames_sent += 1
+        self.octets_sent += len(octets)
         if transport.get_write_buffer_size() > self._limits.send_queue_octets:
             self.end(SessionEnd.SEND_STALLED)
             return False

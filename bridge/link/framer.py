@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 from enum import Enum, StrEnum
+from typing import Protocol
 
 from bridge.link.crc import is_intact
 from bridge.link.frame import (
@@ -72,6 +73,16 @@ class FramerCounters:
         return self.discards[Discard.HEADER_CRC] + self.discards[Discard.BODY_CRC]
 
 
+class Witness(Protocol):
+    """Is told all that a framer makes of its octets, in their order: every octet in a frame or a discard."""
+
+    def heard(self, octets: bytes) -> None:
+        """Take note of a whole frame."""
+
+    def discarded(self, octets: bytes, reason: Discard) -> None:
+        """Take note of octets in no frame. Those of one stretch come in parts; NOISE is also its remains."""
+
+
 class LinkFramer:
     """Finds frames in a stream of octets. Times are seconds of one monotonic clock.
 
@@ -88,6 +99,7 @@ class LinkFramer:
         self._after_good = True
         self.failure: Discard | None = None
         self.counters = FramerCounters()
+        self.witness: Witness | None = None
 
     def receive(self, octets: bytes, now: float) -> list[Frame]:
         """Take octets as they arrive and return the frames that became whole."""
@@ -119,14 +131,14 @@ class LinkFramer:
         while self._held:
             held = self._held
             self._hold(b"", 0)
-            self._drop(1, Discard.FRAME_TIMEOUT if held.startswith(START) else Discard.NOISE)
+            self._drop(held[:1], Discard.FRAME_TIMEOUT if held.startswith(START) else Discard.NOISE)
             self._search(held[1:], frames)
         return frames
 
     def reset(self) -> None:
         """Forget a partial frame, counted as abandoned, and begin anew as for a new peer."""
         if self._held:
-            self._drop(len(self._held), Discard.ABANDONED)
+            self._drop(self._held, Discard.ABANDONED)
         self._hold(b"", 0)
         self._deadline = None
         self._after_good = True
@@ -141,7 +153,7 @@ class LinkFramer:
             if start < 0:
                 start = len(octets) - octets.endswith(START[:1], at)
             if start > at:
-                self._drop(start - at, Discard.NOISE)
+                self._drop(octets[at:start], Discard.NOISE)
                 at, verified = start, 0
                 continue
             outcome, verified = _examine(octets, at, verified)
@@ -149,23 +161,31 @@ class LinkFramer:
                 self._held, self._verified = octets[at:], verified
                 return
             if isinstance(outcome, Discard):
-                self._drop(1, outcome)
+                self._drop(octets[at : at + 1], outcome)
                 at += 1
             else:
-                frames.append(Frame.of_octets(octets[at : at + outcome]))
+                frame = Frame.of_octets(octets[at : at + outcome])
+                frames.append(frame)
+                if self.witness is not None:
+                    self.witness.heard(frame.octets)
                 self.counters.frames += 1
                 self._after_good = True
                 at += outcome
             verified = 0
-        self.counters.octets_discarded += len(octets) - at
+        if at < len(octets):
+            self.counters.octets_discarded += len(octets) - at
+            if self.witness is not None and self.failure is not None:
+                self.witness.discarded(octets[at:], self.failure)
         self._hold(b"", 0)
 
     def _hold(self, octets: bytes, verified: int) -> None:
         self._held = octets
         self._verified = verified
 
-    def _drop(self, octets: int, reason: Discard) -> None:
-        self.counters.octets_discarded += octets
+    def _drop(self, octets: bytes, reason: Discard) -> None:
+        self.counters.octets_discarded += len(octets)
+        if self.witness is not None:
+            self.witness.discarded(octets, reason)
         # The remains of a rejected candidate are no second event.
         if reason is not Discard.NOISE or self._after_good:
             self.counters.discards[reason] += 1

@@ -32,7 +32,7 @@ class Request(NamedTuple):
 class Refused(NamedTuple):
     """Frames that go nowhere."""
 
-    frames: int
+    frames: tuple[Frame, ...]
     reason: Drop
 
 
@@ -66,13 +66,13 @@ class Assembly:
         """Forget the segments that wait for more."""
         if not self._frames:
             return []
-        refused = Refused(len(self._frames), reason)
+        refused = Refused(tuple(self._frames), reason)
         self._frames = []
         return [refused]
 
     def _append(self, frame: Frame, reading: Reading, now: float) -> list[Request | Refused]:
         if not self._frames or self._reading is None:
-            return [Refused(1, Drop.ORPHAN_SEGMENT)]
+            return [Refused((frame,), Drop.ORPHAN_SEGMENT)]
         self._frames.append(frame)
         if len(self._frames) > _MOST_SEGMENTS:
             return [*self.give_up(Drop.QUEUE_FULL)]

@@ -7,7 +7,7 @@ that got no answer, from what was heard meanwhile.
 from __future__ import annotations
 
 import math
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -119,6 +119,8 @@ class Diagnosis:
         """Requests put on the wire that await an answer."""
         self.answers = 0
         self.timeouts = 0
+        self.misses: Counter[Miss] = Counter()
+        """Requests without an answer in time, by why; one whose answer comes late counts as late as well."""
         self.late_answers = 0
         self.last_late_by_s: float | None = None
         """By how much the last late answer missed the response timeout."""
@@ -146,17 +148,23 @@ class Diagnosis:
         elif outcome in MISSED:
             self.timeouts += outcome is Outcome.TIMED_OUT
             miss = _miss_of(outcome, evidence)
-            if miss is not Miss.LINE_DOWN and not self._tells_more(evidence, now - elapsed_s):
+            if miss is Miss.LINE_DOWN:
+                # `line_failed` takes note of it, who knows why.
+                return
+            self.misses[miss] += 1
+            if not self._tells_more(evidence, now - elapsed_s):
                 case = _Case(evidence, elapsed_s, self.response_timeout_s)
                 self._missed(miss, _sentence(miss, case), now)
 
     def line_failed(self, reason: str, now: float) -> None:
         """A request met a line that is down, or went down under it."""
+        self.misses[Miss.LINE_DOWN] += 1
         self._missed(Miss.LINE_DOWN, f"the line was down: {reason}", now)
 
     def answered_late(self, response_s: float, now: float) -> None:
         """Take note of an answer whose request was given up, so long after the request."""
         self.late_answers += 1
+        self.misses[Miss.LATE] += 1
         self._responses.append(response_s)
         late_by_s = response_s - self.response_timeout_s
         if late_by_s <= 0:
@@ -183,12 +191,16 @@ class Diagnosis:
         """
         why = "a device talked without end" if is_babbling else "the line was busy"
         if reason is Drop.EXPIRED:
-            told = self._expiry(waited_s, is_control=is_control)
-            self._missed(Miss.BABBLE if is_babbling else Miss.EXPIRED, f"{told}: {why}", now)
+            miss = Miss.BABBLE if is_babbling else Miss.EXPIRED
+            sentence = f"{self._expiry(waited_s, is_control=is_control)}: {why}"
         elif reason is Drop.SUPERSEDED:
-            self._missed(Miss.SUPERSEDED, f"its master asked again before it could be sent: {why}", now)
+            miss, sentence = Miss.SUPERSEDED, f"its master asked again before it could be sent: {why}"
         elif reason is Drop.QUEUE_FULL:
-            self._missed(Miss.QUEUE_FULL, "the request was not sent: too many were waiting", now)
+            miss, sentence = Miss.QUEUE_FULL, "the request was not sent: too many were waiting"
+        else:
+            return
+        self.misses[miss] += 1
+        self._missed(miss, sentence, now)
 
     def response_times(self) -> ResponseTimes | None:
         """Return the percentiles of the last answers, late ones included; None before the first."""

@@ -56,16 +56,16 @@ class Station:
     def unasked(self, frame: Frame, reading: Reading) -> Deliver | Dropped:
         """Say where the outstation's own message goes: to the session that uses its destination."""
         if kind_of(frame.destination) is not AddressKind.INDIVIDUAL:
-            return Dropped(frame.source, Drop.RESERVED_ADDRESS)
+            return Dropped(frame.source, Drop.RESERVED_ADDRESS, frame=frame)
         if self.session is None:
-            return Dropped(frame.source, Drop.NO_SESSION)
+            return Dropped(frame.source, Drop.NO_SESSION, frame=frame)
         if self.masters is not None and frame.destination not in self.masters:
-            return Dropped(frame.source, Drop.UNKNOWN_MASTER)
+            return Dropped(frame.source, Drop.UNKNOWN_MASTER, frame=frame)
         if reading.stimulus is Stimulus.UNSOLICITED:
             if reading.starts_fragment:
                 self.unsolicited_for = self.session
             elif self.unsolicited_for is not self.session:
-                return Dropped(frame.source, Drop.ORPHAN_SEGMENT)
+                return Dropped(frame.source, Drop.ORPHAN_SEGMENT, frame=frame)
         return Deliver(self.session, frame.source, frame)
 
     def gives_up(self, exchange: Exchange, until_s: float) -> None:
@@ -78,8 +78,10 @@ class Station:
         """Return how an answer is dropped if it is one to a request that was given up."""
         is_segment = reading.stimulus is not Stimulus.LINK_ANSWER
         if is_segment and not reading.starts_fragment:
-            return Dropped(frame.source, Drop.LATE) if self.is_fragment_late else None
+            return Dropped(frame.source, Drop.LATE, frame=frame) if self.is_fragment_late else None
         owed = self.debts.pay(frame, reading)
         if is_segment:
             self.is_fragment_late = owed is not None
-        return None if owed is None else Dropped(frame.source, Drop.LATE, max(0.0, now - owed.sent_s))
+        if owed is None:
+            return None
+        return Dropped(frame.source, Drop.LATE, max(0.0, now - owed.sent_s), frame=frame)

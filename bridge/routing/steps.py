@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable
 from typing import NamedTuple
 
+from bridge.application.function import Function
 from bridge.link.frame import Frame
 from bridge.routing.drop import Drop
 from bridge.routing.exchange import Evidence, Outcome
@@ -36,6 +37,8 @@ class Dropped(NamedTuple):
     """For a request that expired: how long it had waited."""
     is_control: bool = False
     """Whether that request was a control."""
+    frame: Frame | None = None
+    """The frame itself."""
 
 
 class Finished(NamedTuple):
@@ -51,6 +54,18 @@ class Babble(NamedTuple):
     """The line began or ceased to be talked on without end."""
 
     is_on: bool
+
+
+class UnderWay(NamedTuple):
+    """No step: a request that a session is waiting for the answer of."""
+
+    session: Hashable
+    address: int
+    function: Function | int | None
+    """None for a service of the link layer."""
+    since_s: float
+    """When its turn on the wire began, or when it came and began to wait."""
+    is_sent: bool
 
 
 Step = Send | Deliver | Dropped | Finished | Babble

@@ -149,6 +149,18 @@ class Reader:
         self._function = Function.of(octets[HEADER_OCTETS + 2])
 
 
+def starts_request(frame: Frame) -> bool:
+    """Tell whether a master's frame is the first, or the only one, of what it asks."""
+    header = _segment_header(frame)
+    return header is None or header.fir
+
+
+def function_of(frame: Frame) -> Function | int | None:
+    """Return the function code that stands in a frame: in the first segment of a fragment, else None."""
+    header = _segment_header(frame)
+    return None if header is None or not header.fir else Function.of(frame.octets[HEADER_OCTETS + 2])
+
+
 def _segment_header(frame: Frame) -> SegmentHeader | None:
     """Return the transport header, or None for a frame that no fragment can be read from."""
     if not frame.control.carries_user_data or len(frame.octets) == HEADER_OCTETS:

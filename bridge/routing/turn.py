@@ -22,7 +22,7 @@ Sans-I/O: every method returns the steps to take, in order. Sessions are opaque 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable, Iterator
 
 from bridge.application.function import CONTROLS, Function
 from bridge.link.address import SELF_ADDRESS
@@ -35,7 +35,7 @@ from bridge.routing.drop import Drop
 from bridge.routing.exchange import MISSED, OPENINGS, Awaits, Exchange, Outcome, awaited_after, next_sequence
 from bridge.routing.queue import Queue, Rank, Waiting, rank_of
 from bridge.routing.station import Station
-from bridge.routing.steps import Babble, Deliver, Dropped, Finished, Send, Step
+from bridge.routing.steps import Babble, Deliver, Dropped, Finished, Send, Step, UnderWay
 from bridge.routing.stimulus import Reading, Stimulus
 from bridge.routing.timing import Timing
 from bridge.routing.unheard import Unheard
@@ -91,6 +91,17 @@ class Turn:
         """How many frames of one session wait for their turn."""
         return self._queue.frames_of(session) if self._queue.waiting else 0
 
+    def under_way(self) -> Iterator[UnderWay]:
+        """Yield what sessions wait for: the request whose turn it is, then those that wait for theirs."""
+        exchange = self._exchange
+        if exchange is not None and exchange.session is not None:
+            function = exchange.reading.function
+            is_sent = exchange.sent_s > 0.0
+            yield UnderWay(exchange.session, exchange.address, function, exchange.started_s, is_sent=is_sent)
+        for waiting in self._queue.waiting:
+            function = waiting.reading.function
+            yield UnderWay(waiting.session, waiting.address, function, waiting.arrived_s, is_sent=False)
+
     # Sessions
 
     def attach(self, session: Hashable, address: int) -> None:
@@ -110,7 +121,7 @@ class Turn:
         if exchange is not None and exchange.session is session:
             exchange.session = None
             exchange.evidence.is_abandoned = True
-            steps += _dropped(exchange.address, len(exchange.outbox), Drop.SESSION_ENDED)
+            steps += _dropped(exchange.address, _frames_of(exchange), Drop.SESSION_ENDED)
             exchange.outbox.clear()
             self._forget_the_absent(exchange)
         return steps + self._go_on(now)
@@ -143,11 +154,11 @@ class Turn:
         """Take a master's frame for the outstation at `address`."""
         station = self._stations[address]
         if station.session is not session:
-            return [Dropped(address, Drop.SESSION_ENDED)]
+            return [Dropped(address, Drop.SESSION_ENDED, frame=frame)]
         if not self._is_up:
-            return [Dropped(address, Drop.LINE_DOWN)]
+            return [Dropped(address, Drop.LINE_DOWN, frame=frame)]
         if self._denies_broadcasts and frame.destination > SELF_ADDRESS:
-            return [Dropped(address, Drop.BROADCAST_DENIED)]
+            return [Dropped(address, Drop.BROADCAST_DENIED, frame=frame)]
         if station.masters is None:
             station.masters = set()
         station.masters.add(frame.source)
@@ -155,7 +166,7 @@ class Turn:
         exchange = self._exchange_followed_by(session, address, reading)
         if exchange is not None:
             if len(exchange.outbox) >= _MOST_OUTBOX_FRAMES or self._carrier.is_port_full(now):
-                return [Dropped(address, Drop.QUEUE_FULL)]
+                return [Dropped(address, Drop.QUEUE_FULL, frame=frame)]
             exchange.advance(reading)
             exchange.outbox.append((frame, reading.stimulus not in _BESIDE_THE_EXCHANGE))
             return self._go_on(now)
@@ -196,9 +207,10 @@ class Turn:
                     )
                 )
                 since_s = min((waiting.waits_since_s for waiting in superseded), default=now)
-                steps += _dropped(address, sum(len(each.frames) for each in superseded), Drop.SUPERSEDED)
+                for each in superseded:
+                    steps += _dropped(address, each.frames, Drop.SUPERSEDED)
             if self.waiting_of(session) + len(frames) > self._timing.queue_frames:
-                return steps + _dropped(address, len(frames), Drop.QUEUE_FULL)
+                return steps + _dropped(address, frames, Drop.QUEUE_FULL)
         rank = rank_of(reading)
         self._queue.add(Waiting(session, address, frames, reading, rank, now, expires_s, since_s))
         return steps
@@ -231,11 +243,11 @@ class Turn:
 
     def _take(self, frame: Frame, now: float) -> Step:
         if frame.control.from_master:
-            return Dropped(None, Drop.WRONG_DIRECTION)
+            return Dropped(None, Drop.WRONG_DIRECTION, frame=frame)
         station = self._stations.get(frame.source)
         if station is None:
             self._note_other(frame)
-            return Dropped(None, Drop.UNKNOWN_SOURCE)
+            return Dropped(None, Drop.UNKNOWN_SOURCE, frame=frame)
         reading = station.from_outstation.read_outstation(frame)
         if not reading.is_last and frame.control.function is not LinkFunction.CONFIRMED_USER_DATA:
             self._carrier.more_follows(now)
@@ -254,7 +266,7 @@ class Turn:
         if exchange.session is not None:
             return Deliver(exchange.session, frame.source, frame)
         self._forget_the_absent(exchange)
-        return Dropped(frame.source, Drop.SESSION_ENDED)
+        return Dropped(frame.source, Drop.SESSION_ENDED, frame=frame)
 
     def _refuse(self, station: Station, frame: Frame, reading: Reading, now: float) -> Step:
         """Name what is wrong with an answer."""
@@ -265,12 +277,12 @@ class Turn:
             return late
         exchange = self._exchange
         if exchange is None:
-            return Dropped(frame.source, Drop.NOT_AWAITED)
+            return Dropped(frame.source, Drop.NOT_AWAITED, frame=frame)
         if frame.source != exchange.address:
             self._note_other(frame)
-            return Dropped(frame.source, Drop.OTHER_OUTSTATION)
+            return Dropped(frame.source, Drop.OTHER_OUTSTATION, frame=frame)
         exchange.evidence.mismatched_answers += 1
-        return Dropped(frame.source, Drop.NOT_AWAITED)
+        return Dropped(frame.source, Drop.NOT_AWAITED, frame=frame)
 
     def _note_other(self, frame: Frame) -> None:
         if self._exchange is not None:
@@ -323,8 +335,10 @@ class Turn:
         if waiting_now:
             for expired in self._queue.remove_expired(now):
                 waited_s, is_control = now - expired.arrived_s, expired.rank is Rank.CONTROL
-                step = Dropped(expired.address, Drop.EXPIRED, None, waited_s, is_control)
-                steps += [step] * len(expired.frames)
+                steps += [
+                    Dropped(expired.address, Drop.EXPIRED, None, waited_s, is_control, frame)
+                    for frame in expired.frames
+                ]
         while True:
             exchange = self._exchange
             if exchange is None:
@@ -401,7 +415,7 @@ class Turn:
             station.selected_until_s = now + self._timing.response_timeout_s
         elapsed_s = now - exchange.started_s
         return [
-            *_dropped(exchange.address, len(exchange.outbox), unsent),
+            *_dropped(exchange.address, _frames_of(exchange), unsent),
             Finished(exchange.address, outcome, elapsed_s, exchange.evidence),
         ]
 
@@ -422,7 +436,7 @@ class Turn:
         return [
             step
             for waiting in self._queue.remove(is_unwanted)
-            for step in _dropped(waiting.address, len(waiting.frames), reason)
+            for step in _dropped(waiting.address, waiting.frames, reason)
         ]
 
     @staticmethod
@@ -443,8 +457,13 @@ def _sooner(one: float | None, other: float | None) -> float | None:
     return one if one < other else other
 
 
-def _dropped(address: int, frames: int, reason: Drop) -> list[Step]:
-    return [Dropped(address, reason)] * frames
+def _dropped(address: int, frames: Iterable[Frame], reason: Drop) -> list[Step]:
+    return [Dropped(address, reason, frame=frame) for frame in frames]
+
+
+def _frames_of(exchange: Exchange) -> tuple[Frame, ...]:
+    """Return the frames that belong to an exchange and were not sent."""
+    return tuple(frame for frame, _ in exchange.outbox)
 
 
 def _given_up(address: int, station: Station, reason: Drop) -> list[Step]:

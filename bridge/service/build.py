@@ -22,7 +22,9 @@ from bridge.routing.timing import Timing, octet_time_s
 from bridge.service.config import Configuration, LineConfig, OutstationConfig, ServerConfig
 from bridge.service.front_panel import FrontPanel
 from bridge.service.leds import PanelLink
-from bridge.service.snapshot import take
+from bridge.service.log_queue import LogCounters
+from bridge.service.metrics import Metrics
+from bridge.service.snapshot import Taking, take, taking
 from bridge.version import VERSION
 from hw.indicator import Indicator
 
@@ -38,8 +40,17 @@ class Bridge:
     `await start()` raises `BindError` and leaves nothing running; `await close()` ends it cleanly.
     """
 
-    def __init__(self, configuration: Configuration, *, ended: Callable[[], None] = lambda: None) -> None:
-        """Build everything; `ended` is called when the panel's button says that the program is to end."""
+    def __init__(
+        self,
+        configuration: Configuration,
+        *,
+        ended: Callable[[], None] = lambda: None,
+        log: LogCounters | None = None,
+    ) -> None:
+        """Build everything; `ended` is called when the panel's button says that the program is to end.
+
+        `log` counts what the program's log loses, for the status.
+        """
         self._loop = asyncio.get_running_loop()
         self._started_s = self._loop.time()
         self._configuration = configuration
@@ -61,6 +72,9 @@ class Bridge:
                 self.hubs[outstation.line].add_neighbour(outstation.link_address)
         self._status = StatusServer(configuration.service.status_socket, self.snapshot)
         self._control = ControlServer(control_path(configuration.service.status_socket), self._obey)
+        self.log = log or LogCounters()
+        metrics = configuration.metrics
+        self.metrics = Metrics(None if metrics is None else metrics.listen, self._taking)
 
     async def start(self) -> None:
         """Listen, open the lines, light the LEDs, offer the status."""
@@ -81,18 +95,20 @@ class Bridge:
             await self.close()
             raise
         self.front.start()
+        await self.metrics.start()
         # The bridge does its work without them. The status comes last: who finds it finds everything.
-        for what, socket in (("no control socket", self._control), ("no status socket", self._status)):
+        for what, socket in (("control", self._control), ("status", self._status)):
             try:
                 await socket.bind()
             except BindError as error:
-                warn(what, reason=error.strerror)
+                warn("no socket", socket=what, reason=error.strerror)
         note("started", version=VERSION, servers=len(self.servers), lines=len(self.hubs))
 
     async def close(self) -> None:
         """End every session and line; what is being sent gets out first, within a second."""
         self._status.close()
         self._control.close()
+        self.metrics.close()
         for server in self.servers.values():
             server.stop_listening()
         await asyncio.gather(
@@ -109,7 +125,10 @@ class Bridge:
 
     def snapshot(self) -> dict[str, Any]:
         """Return the status as JSON-able data: what `rtu-bridge status --json` prints."""
-        return take(self, self._configuration, self.now - self._started_s)
+        return take(self._taking())
+
+    def _taking(self) -> Taking:
+        return taking(self, self._configuration, self.now - self._started_s)
 
     def _add(self, outstation: OutstationConfig) -> None:
         indicator = self.front.indicators[outstation.name]

@@ -28,11 +28,12 @@ def describe(configuration: Configuration) -> str:
     """Return who reaches what through which port, each line's timings and special ways, and the warnings.
 
     Plain text in aligned columns, without a newline at the end. Each rule of an outstation's masters has a
-    row of its own. A line's ways stand there where they are not the default.
+    row of its own. A line's ways and the metrics stand there where they are not the default.
     """
     routes = [_route(outstation, configuration) for outstation in configuration.outstations]
     times = [[[cell] for cell in _times(line)] for line in configuration.lines.values()]
     ways = [way for line in configuration.lines.values() for way in _ways(line, configuration)]
+    metrics = configuration.metrics
     warnings = ["Warnings:", *(f"{_GAP}{warning}" for warning in configuration.warnings)]
     return "\n".join(
         [
@@ -42,6 +43,7 @@ def describe(configuration: Configuration) -> str:
             "",
             *_table(_TIME_HEADINGS, times),
             *(["", *ways] if ways else []),
+            *(["", f"metrics at http://{metrics.listen}/metrics"] if metrics is not None else []),
             *(["", *warnings] if configuration.warnings else []),
         ]
     )

@@ -42,6 +42,13 @@ class ServiceConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class MetricsConfig:
+    """Where the metrics are offered."""
+
+    listen: Endpoint
+
+
+@dataclass(frozen=True, slots=True)
 class ServerConfig:
     """One TCP port that masters connect to."""
 
@@ -168,6 +175,7 @@ class Configuration:
     outstations: tuple[OutstationConfig, ...]
     warnings: tuple[str, ...]
     board_leds: Mapping[str, int] = field(default_factory=lambda: _NO_LEDS)
+    metrics: MetricsConfig | None = None
 
 
 def load(path: str | os.PathLike[str], board_leds: Mapping[str, int] = _NO_LEDS) -> Configuration:
@@ -211,6 +219,7 @@ def parse(text: str, source_name: str, board_leds: Mapping[str, int] = _NO_LEDS)
         outstations=tuple(OutstationConfig(**row.values) for row in document.outstations),
         warnings=tuple(warnings.problems),
         board_leds=leds,
+        metrics=None if document.metrics is None else MetricsConfig(**document.metrics.values),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from bridge.endpoints.events import note, warn
 from bridge.service import led_requests
@@ -15,6 +15,7 @@ from hw.gesture import Gesture
 from hw.gpio import GpioBackend, Panel, open_panel
 from hw.indicator import Heartbeat, Indicator, LedKind
 from hw.input_reader import ButtonReader, InputReader
+from hw.looks import HeartState, LedState
 from hw.outputs import NoOutput, Output
 from hw.overlay import Overlay
 from hw.pattern import Light
@@ -22,6 +23,10 @@ from hw.wiring import BicolourPins, InputPin, KernelLed, LedPin, LedWiring, Pane
 
 BOARD_LEDS: Mapping[str, int] = DEFAULT_BOARD.led_pins
 """The LEDs that a configuration may use without defining them, if it names no board."""
+
+LED_STATES: Final = tuple(state.value for state in LedState)
+HEART_STATES: Final = tuple(state.value for state in HeartState)
+"""What the status may say of an outstation's LED, and of the system LED."""
 
 
 class FrontPanel:
@@ -47,9 +52,7 @@ class FrontPanel:
         self.panel: Panel = open_panel(wiring, backend=GpioBackend(configuration.service.gpio))
         self._driver = LedDriver(self._lights(), self.panel.leds)
         self.inputs: Mapping[str, InputReader] = {
-            name: InputReader(
-                source, debounce_s=configuration.inputs[name].debounce_s, changed=_noting(name, "input")
-            )
+            name: InputReader(source, debounce_s=configuration.inputs[name].debounce_s, changed=_noting(name))
             for name, source in self.panel.inputs.items()
         }
         """The contacts that could be opened, by name."""
@@ -131,8 +134,8 @@ class FrontPanel:
         return lights
 
 
-def _noting(name: str, what: str) -> Callable[[Change], None]:
-    return lambda change: note(what, name=name, active=change.is_active)
+def _noting(name: str) -> Callable[[Change], None]:
+    return lambda change: note("input", name=name, active=change.is_active)
 
 
 def _led_status(name: str | None, state: str, light: Light, now: float) -> dict[str, Any]:

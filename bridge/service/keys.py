@@ -7,13 +7,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from bridge.endpoints.address_filter import AddressFilter
-from bridge.endpoints.endpoint import Endpoint
 from bridge.errors import FilterError
 from bridge.link.address import LAST_INDIVIDUAL, AddressKind, kind_of
 from bridge.link.framer import LinkErrorMode
 from bridge.routing.timing import default_broadcast_dead_time_s
 from bridge.service import boards, line_times
+from bridge.service.addresses import endpoint, refuse_long
 from bridge.service.line_times import PARITY_BITS
+from bridge.service.metrics_keys import METRICS_KEYS
 from bridge.service.panel_keys import BUTTON_KEYS, INPUT_KEYS, LED_KEYS, RELAY_KEYS
 from bridge.service.paths import default_status_socket
 from bridge.service.physics import SYSTEM_LED, Document
@@ -60,8 +61,6 @@ _LONGEST_LIMIT_MS = 3_600_000
 """Sixteen of the longest fragments take half an hour at 300 baud."""
 _LONGEST_DEAD_TIME_MS = 60_000
 _MOST_MASTERS = 256
-_LONGEST_ADDRESS = 80
-"""No endpoint and no network is longer, whatever its form."""
 _NO_DELAY = Delay(0.0, DelayUnit.MS)
 
 
@@ -131,20 +130,10 @@ def _master(number: int, value: object) -> Iterator[str]:
         yield f"entry {number} is {kind_title(value)}; write strings only, in quotes"
         return
     try:
-        _refuse_long(value, "an address '10.1.1.5', a wildcard '10.1.*.7' or a network '10.8.0.0/16'")
+        refuse_long(value, "an address '10.1.1.5', a wildcard '10.1.*.7' or a network '10.8.0.0/16'")
         AddressFilter.parse([value])
     except (RefusedError, FilterError) as error:
         yield str(error)
-
-
-def _endpoint(value: str) -> Endpoint:
-    _refuse_long(value, "<address>:<port>, such as '0.0.0.0:20000' or '[::]:20000'")
-    return Endpoint.parse(value)
-
-
-def _refuse_long(text: str, right: str) -> None:
-    if len(text) > _LONGEST_ADDRESS:
-        raise RefusedError(f"{shown(text)} is too long to be an address; write {right}")
 
 
 def _outstation_led(value: str) -> str:
@@ -164,6 +153,7 @@ def _tables(value: list[object]) -> list[object]:
 
 FILE_KEYS: Final[Mapping[str, Key]] = {
     "service": Key(TABLE, "[service]", default={}),
+    "metrics": Key(TABLE, "[metrics]", default=None),
     "server": Key(TABLE, "[server.main]", default={}),
     "line": Key(TABLE, "[line.bay1]", default={}),
     "led": Key(TABLE, "[led.led1]", default={}),
@@ -190,7 +180,7 @@ _LINK_ERROR_MODES = {mode.value: mode for mode in LinkErrorMode}
 _link_error_mode = one_of(_LINK_ERROR_MODES)
 
 SERVER_KEYS: Final[Mapping[str, Key]] = {
-    "listen": Key(STRING, 'listen = "0.0.0.0:20000"', _endpoint),
+    "listen": Key(STRING, 'listen = "0.0.0.0:20000"', endpoint),
     "link_error_mode": Key(
         STRING,
         'link_error_mode = "discard"',
@@ -259,7 +249,7 @@ def read_document(file: Row, board_leds: Iterable[str], report: Report) -> Docum
     servers = _read_named(file, "server", SERVER_KEYS, report)
     lines = _read_named(file, "line", LINE_KEYS, report)
     leds = _read_named(file, "led", LED_KEYS, report)
-    button = file.get("button")
+    button, metrics = file.get("button"), file.get("metrics")
     for row in lines or ():
         line_times.complete(row)
     return Document(
@@ -270,6 +260,7 @@ def read_document(file: Row, board_leds: Iterable[str], report: Report) -> Docum
         inputs=_read_named(file, "input", INPUT_KEYS, report) or (),
         relays=_read_named(file, "relay", RELAY_KEYS, report) or (),
         outstations=_read_outstations(file, report),
+        metrics=None if metrics is None else read_row(metrics, METRICS_KEYS, "metrics", report),
         known={
             "server": _names(servers),
             "line": _names(lines),

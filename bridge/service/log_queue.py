@@ -24,12 +24,23 @@ from dataclasses import dataclass, field
 from logging.handlers import QueueHandler, QueueListener
 from typing import Final
 
+from bridge.service.logs import priority_of
+from bridge.service.streams import is_journal
+
 _QUEUE_LINES: Final = 2048
 _ENOUGH_ROOM_LINES: Final = _QUEUE_LINES // 2
 _END_S: Final = 0.3
 _LINES_A_SECOND: Final = 50
 _KNOWN_EVENTS: Final = 512
 """Events have few names; the texts of other libraries, which are told apart like events, may be many."""
+
+
+@dataclass(slots=True)
+class LogCounters:
+    """Lines that were not written: for want of room, and for being too many of one event."""
+
+    dropped: int = 0
+    suppressed: int = 0
 
 
 @dataclass(slots=True)
@@ -41,9 +52,12 @@ class _Rate:
 class RateLimit(logging.Filter):
     """Lets at most 50 lines of one event pass in any second, and adds `suppressed` to the next that does."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, clock: Callable[[], float] = time.monotonic, *, counters: LogCounters | None = None
+    ) -> None:
         super().__init__()
         self._clock = clock
+        self._counters = counters or LogCounters()
         self._rates: dict[str, _Rate] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
@@ -52,6 +66,7 @@ class RateLimit(logging.Filter):
         rate = self._rate_of(str(record.msg))
         if len(rate.passed_s) == _LINES_A_SECOND and now_s - rate.passed_s[0] < 1:
             rate.suppressed += 1
+            self._counters.suppressed += 1
             return False
         rate.passed_s.append(now_s)
         if rate.suppressed:
@@ -70,17 +85,18 @@ class _LineHandler(QueueHandler):
 
     def __init__(self, formatter: logging.Formatter | None) -> None:
         self.lines: queue.Queue[logging.LogRecord | None] = queue.Queue(_QUEUE_LINES)
+        self.counters = LogCounters()
         self._lost = 0
         super().__init__(self.lines)
         self.setFormatter(formatter)
-        self.addFilter(RateLimit())
+        self.addFilter(RateLimit(counters=self.counters))
 
     def emit(self, record: logging.LogRecord) -> None:
         """Queue the line or count it as lost."""
         self.report_losses()
         # Without the wait for more room every second line would be a report, as long as the reader is slow.
         if self._lost:
-            self._lost += 1
+            self._lose()
         else:
             super().emit(record)
 
@@ -89,11 +105,11 @@ class _LineHandler(QueueHandler):
         try:
             self.lines.put_nowait(record)
         except queue.Full:
-            self._lost += 1
+            self._lose()
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
         """Count a line that could not be made. The base class prints a traceback, and that can block."""
-        self._lost += 1
+        self._lose()
 
     def report_losses(self) -> None:
         """Queue the number of lost lines if there is room for more than that."""
@@ -112,6 +128,10 @@ class _LineHandler(QueueHandler):
         except queue.Full:
             return False
         return True
+
+    def _lose(self) -> None:
+        self._lost += 1
+        self.counters.dropped += 1
 
     def _taken_losses(self) -> logging.LogRecord:
         lost, self._lost = self._lost, 0
@@ -170,8 +190,8 @@ class _Writer(QueueListener):
 
 
 @contextmanager
-def in_background(descriptor: int = 2) -> Iterator[None]:
-    """Inside the block, let a thread write what the root logger's handler would."""
+def in_background(descriptor: int = 2) -> Iterator[LogCounters]:
+    """Inside the block, let a thread write what the root logger's handler would; count what it does not."""
     root = logging.getLogger()
     direct = root.handlers[:]
     handler = _LineHandler(direct[0].formatter)
@@ -179,14 +199,15 @@ def in_background(descriptor: int = 2) -> Iterator[None]:
     writer.start()
     root.handlers[:] = [handler]
     try:
-        yield
+        yield handler.counters
     finally:
         # What is logged at exit may be written directly only if that cannot get stuck.
         root.handlers[:] = direct if writer.close() else [logging.NullHandler()]
 
 
 def say(text: str) -> None:
-    """Print a line to standard error, unless nobody takes it within 0.3 s."""
+    """Print what went wrong to standard error, unless nobody takes it within 0.3 s."""
+    text = f"<{priority_of(logging.ERROR)}>{text}" if is_journal() else text
     with contextlib.suppress(OSError):
         if _is_writable(2, _END_S):
             os.write(2, f"{text}\n".encode("utf-8", "backslashreplace"))

@@ -2,6 +2,8 @@
 
 14:32:46.123 INFO    master connected     outstation=pole-12 peer=10.1.1.5:4021
 {"time": "2026-11-22T14:32:46.123Z", "level": "info", "event": "master connected", "outstation": ...}
+
+Where standard error is systemd's journal, each line begins with its priority, as sd-daemon(3) has it: `<4>`.
 """
 
 from __future__ import annotations
@@ -11,6 +13,8 @@ import logging
 import sys
 from datetime import UTC, datetime
 from typing import TextIO
+
+from bridge.service.streams import is_journal
 
 _PLAIN_VALUE_BREAKERS = frozenset(' "=')
 
@@ -28,7 +32,7 @@ class TextFormatter(logging.Formatter):
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line."""
+    """One JSON object a line. As in a readable line, a field that is empty is not there."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line."""
@@ -37,9 +41,31 @@ class JsonFormatter(logging.Formatter):
             "time": moment.replace("+00:00", "Z"),
             "level": record.levelname.lower(),
             "event": record.getMessage(),
-            **_fields(record),
+            **{key: value for key, value in _fields(record).items() if value != ""},
         }
         return json.dumps(line, ensure_ascii=False, default=str)
+
+
+_PRIORITIES = ((logging.CRITICAL, 2), (logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6))
+_DEBUG_PRIORITY = 7
+"""syslog's, which the journal takes off a line and files it by."""
+
+
+class PriorityFormatter(logging.Formatter):
+    """Lines of another formatter, each after its priority."""
+
+    def __init__(self, lines: logging.Formatter) -> None:
+        super().__init__()
+        self._lines = lines
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line."""
+        return f"<{priority_of(record.levelno)}>{self._lines.format(record)}"
+
+
+def priority_of(level: int) -> int:
+    """Return syslog's priority of a level of `logging`."""
+    return next((priority for least, priority in _PRIORITIES if level >= least), _DEBUG_PRIORITY)
 
 
 _FORMATTERS = {"text": TextFormatter, "json": JsonFormatter}
@@ -48,7 +74,8 @@ _FORMATTERS = {"text": TextFormatter, "json": JsonFormatter}
 def set_up(level: str, log_format: str, stream: TextIO | None = None) -> None:
     """Log to `stream` (standard error). `level` and `log_format` are values of the configuration."""
     handler = logging.StreamHandler(stream or sys.stderr)
-    handler.setFormatter(_FORMATTERS[log_format]())
+    lines = _FORMATTERS[log_format]()
+    handler.setFormatter(PriorityFormatter(lines) if stream is None and is_journal() else lines)
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())

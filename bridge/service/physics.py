@@ -17,7 +17,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 from bridge.endpoints.address_filter import AddressFilter
 from bridge.endpoints.endpoint import Endpoint
-from bridge.service import line_times
+from bridge.service import line_times, metrics_keys
 from bridge.service.schema import Report, Row, did_you_mean, in_words, shortened, shown, under
 
 _T = TypeVar("_T")
@@ -44,6 +44,7 @@ class Document:
     inputs: Sequence[Row]
     relays: Sequence[Row]
     outstations: Sequence[Row]
+    metrics: Row | None
     known: Mapping[str, frozenset[str] | None]
 
 
@@ -70,7 +71,7 @@ def check(document: Document, report: Report) -> None:
     for row in document.lines:
         line_times.check(row, report)
     _check_exclusive(document.lines, _DEVICE, report)
-    _check_endpoints(document.servers, report)
+    _check_endpoints([*document.servers, *([document.metrics] if document.metrics else [])], report)
     _check_references(document, report)
     _check_names(document.outstations, report)
     _check_exclusive(document.outstations, _LINK_ADDRESS, report)
@@ -87,6 +88,8 @@ def warn(document: Document, report: Report) -> None:
                 report.add(
                     row.path, f"no outstation uses it; write {label} = {shown(row.name)} in one, or delete it"
                 )
+    if document.metrics is not None:
+        metrics_keys.warn(document.metrics, report)
     for row in document.lines:
         _warn_of_device(row, report)
         line_times.warn(row, report)
@@ -122,9 +125,9 @@ def _check_exclusive(rows: Iterable[Row], exclusive: Exclusive, report: Report) 
             report.add(under(group[1].path, exclusive.attributes[-1]), problem)
 
 
-def _check_endpoints(servers: Sequence[Row], report: Report) -> None:
+def _check_endpoints(listeners: Sequence[Row], report: Report) -> None:
     for first, second in _clashes(
-        [row for row in servers if row.get("listen")],
+        [row for row in listeners if row.get("listen")],
         lambda first, second: _collide(first.get("listen"), second.get("listen")),
     ):
         taken, wanted = first.get("listen"), second.get("listen")

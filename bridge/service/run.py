@@ -34,10 +34,10 @@ def run(path: str) -> int:
     """
     configuration = load(path, BOARD_LEDS)
     logs.set_up(configuration.service.log_level, configuration.service.log_format)
-    with log_queue.in_background():
+    with log_queue.in_background() as log:
         for warning in configuration.warnings:
             warn("configuration", warning=warning)
-        problem = run_in_loop(_serve(configuration))
+        problem = run_in_loop(_serve(configuration, log))
     if problem is not None:
         log_queue.say(problem)
         return 1
@@ -65,11 +65,11 @@ async def _until_the_end(main: Coroutine[Any, Any, T]) -> T:
                 signal.signal(number, signal.SIG_IGN)
 
 
-async def _serve(configuration: Configuration) -> str | None:
+async def _serve(configuration: Configuration, log: log_queue.LogCounters) -> str | None:
     """Serve until a signal; return why it could not, or None."""
     stopped = stop_signal()
     forget_poweroff(configuration)
-    bridge = Bridge(configuration, ended=lambda: end_by_button(stopped, configuration))
+    bridge = Bridge(configuration, ended=lambda: end_by_button(stopped, configuration), log=log)
     try:
         await bridge.start()
     except BindError as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
@@ -16,9 +16,23 @@ if TYPE_CHECKING:
     from bridge.service.build import Bridge
 
 
-def take(bridge: Bridge, configuration: Configuration, uptime_s: float) -> dict[str, Any]:
-    """Return everything that an operator may ask of the bridge now."""
-    return {
+Taking = Generator[None, None, dict[str, Any]]
+"""A document being made: it returns the document, and pauses where others may have their turn."""
+
+
+def take(making: Taking) -> dict[str, Any]:
+    """Return a document that is made without pauses: everything in it is of one moment."""
+    while True:
+        try:
+            next(making)
+        except StopIteration as end:
+            document: dict[str, Any] = end.value
+            return document
+
+
+def taking(bridge: Bridge, configuration: Configuration, uptime_s: float) -> Taking:
+    """Make a document of everything that an operator may ask of the bridge, with a pause after each part."""
+    document: dict[str, Any] = {
         "version": VERSION,
         "uptime_s": round(uptime_s, 3),
         "configuration": configuration.source_name,
@@ -28,8 +42,14 @@ def take(bridge: Bridge, configuration: Configuration, uptime_s: float) -> dict[
             for name, hub in bridge.hubs.items()
         ],
         "system_led": bridge.front.led_status(None),
-        "outstations": [_outstation(bridge, outstation) for outstation in configuration.outstations],
+        "outstations": [],
+        "log": {"lines_dropped": bridge.log.dropped, "lines_suppressed": bridge.log.suppressed},
+        "metrics": bridge.metrics.status(),
     }
+    for outstation in configuration.outstations:
+        yield
+        document["outstations"].append(_outstation(bridge, outstation))
+    return document
 
 
 def _server(server: TcpServer) -> dict[str, Any]:
@@ -41,9 +61,11 @@ def _server(server: TcpServer) -> dict[str, Any]:
         "sessions": [
             {
                 "peer": session.peer,
+                "duration_s": round(session.duration_s, 3),
                 "frames_received": session.counters.frames,
                 "frames_sent": session.frames_sent,
                 "octets_received": session.counters.octets_in,
+                "octets_sent": session.octets_sent,
                 "octets_discarded": session.counters.octets_discarded,
                 "discards": _counts(session.counters.discards),
                 "drops": _counts(session.drops),
@@ -121,6 +143,7 @@ def _diagnosis(diagnosis: Diagnosis, now: float) -> dict[str, Any]:
         "requests": diagnosis.requests,
         "answers": diagnosis.answers,
         "timeouts": diagnosis.timeouts,
+        "misses": _counts(diagnosis.misses),
         "late_answers": diagnosis.late_answers,
         "last_late_by_s": _seconds(diagnosis.last_late_by_s),
         "most_late_by_s": _seconds(diagnosis.most_late_by_s),

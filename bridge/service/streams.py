@@ -10,6 +10,8 @@ import stat
 import sys
 from typing import Final, TextIO
 
+_ERROR: Final = 3
+"""syslog's priority of an error."""
 _NOBODY_WRITES: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF})
 
 
@@ -30,10 +32,23 @@ def make_usable() -> None:
 
 def complain(text: str) -> None:
     """Print to standard error; where that is full or gone, the exit status has to say it."""
+    if is_journal():
+        text = "\n".join(f"<{_ERROR}>{line}" for line in text.splitlines())
     try:
         print(text, file=sys.stderr, flush=True)
     except OSError:
         silence(sys.stderr)
+
+
+def is_journal(descriptor: int = 2) -> bool:
+    """Tell whether a descriptor is the journal's, by what systemd says of it in JOURNAL_STREAM."""
+    device, _, inode = os.environ.get("JOURNAL_STREAM", "").partition(":")
+    try:
+        # The variable is inherited also by what has its standard error redirected.
+        file = os.fstat(descriptor)
+        return (file.st_dev, file.st_ino) == (int(device), int(inode))
+    except (OSError, ValueError):
+        return False
 
 
 def silence(stream: TextIO) -> None:

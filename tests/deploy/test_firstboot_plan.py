@@ -194,6 +194,13 @@ def test_the_firewall_admits_what_the_configuration_in_force_listens_on() -> Non
     assert "ip daddr 192.0.2.10 tcp dport 20001 accept" in rules
 
 
+def test_the_firewall_admits_the_metrics_where_they_are_for_others() -> None:
+    for listen, is_admitted in (("0.0.0.0:9815", True), ("127.0.0.1:9815", False)):
+        result = made(f'{OTHER_BRIDGE}[metrics]\nlisten = "{listen}"\n')
+        rules = run_file(result, "rtu-bridge-appliance/firewall.nft")
+        assert ("tcp dport 9815" in (rules or "")) is is_admitted
+
+
 def test_warnings_are_noted_and_are_no_error() -> None:
     unused = BRIDGE + '[line.spare]\ndevice = "/dev/ttyS1"\nbaud = 9600\n'
 

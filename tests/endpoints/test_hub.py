@@ -25,6 +25,8 @@ from tests.endpoints.conftest import Connect, Serve
 from tests.support.eventually import eventually, turns_of_the_loop
 from tests.support.frames import (
     FIN,
+    FIR,
+    SELECT,
     confirm,
     from_master,
     link_status,
@@ -309,6 +311,24 @@ async def test_dropped_expired(line: Open, adapter: Pty, device: Device) -> None
     device.answer = answer
     bay.ask(other, link_status_request(OTHER_RTU))
     await eventually(lambda: other.sent, "the next request")
+
+
+async def test_a_request_of_several_frames_that_expires_is_one_miss(
+    line: Open, adapter: Pty, device: Device, caplog: pytest.LogCaptureFixture
+) -> None:
+    bay = line(adapter.device, response_timeout_s=PATIENT_S, control_ttl_s=SHORT_S)
+    await bay.up()
+    one, other = bay.attach(RTU), bay.attach(OTHER_RTU)
+    bay.ask(one, request(1))
+    bay.ask(other, request(2, SELECT, to=OTHER_RTU, transport=FIR, rest=bytes(200)))
+    bay.ask(other, request(to=OTHER_RTU, transport=FIN, rest=bytes(20)))
+    await eventually(lambda: bay.other_counters.drops == {Drop.EXPIRED: 2}, "both frames are dropped")
+    assert bay.other_counters.diagnosis.misses == {Miss.EXPIRED: 1}
+    assert bay.other_observer.seen == {"missed": 1}
+    (dropped,) = (record for record in caplog.records if record.getMessage() == "control dropped")
+    fields = dropped.fields  # type: ignore[attr-defined]
+    assert (fields["function"], fields["reason"]) == ("select", "expired")
+    assert fields["sentence"].endswith("and was not sent (control_ttl_ms is 50): the line was busy")
 
 
 async def test_dropped_superseded(line: Open, adapter: Pty, device: Device) -> None:

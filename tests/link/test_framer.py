@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import itertools
 import random
+from collections import Counter
 from collections.abc import Iterable
 
 import pytest
@@ -28,15 +29,39 @@ def flipped(octets: bytes, bit: int) -> bytes:
     return bytes(broken)
 
 
+class Story:
+    """What a witness heard: frames, and contiguous discards as one, with the reasons that count."""
+
+    def __init__(self) -> None:
+        self.parts: list[tuple[bytes, list[Discard]]] = []
+
+    def heard(self, octets: bytes) -> None:
+        self.parts.append((octets, []))
+
+    def discarded(self, octets: bytes, reason: Discard) -> None:
+        if not self.parts or not self.parts[-1][1]:
+            self.parts.append((b"", [reason]))
+        elif reason is not Discard.NOISE:
+            self.parts[-1][1].append(reason)
+        self.parts[-1] = (self.parts[-1][0] + octets, self.parts[-1][1])
+
+
 def run(
     chunks: Iterable[bytes], mode: LinkErrorMode = DISCARD
 ) -> tuple[list[bytes], FramerCounters, Discard | None]:
     """Feed the chunks, then let the frame timeout pass; the books must balance."""
+    return run_witnessed(chunks, mode)[0]
+
+
+def run_witnessed(
+    chunks: Iterable[bytes], mode: LinkErrorMode
+) -> tuple[tuple[list[bytes], FramerCounters, Discard | None], Story]:
     under_test = framer(mode)
+    under_test.witness = story = Story()
     frames = [frame for chunk in chunks for frame in under_test.receive(chunk, 0.0)]
     frames += under_test.on_deadline(TIMEOUT_S)
     counters = under_test.counters
-    return [frame.octets for frame in frames], counters, under_test.failure
+    return ([frame.octets for frame in frames], counters, under_test.failure), story
 
 
 def cut(octets: bytes, places: Iterable[int]) -> list[bytes]:
@@ -71,18 +96,40 @@ STREAMS = {**LINK_FRAMES, **damaged_streams()}
 @pytest.mark.parametrize("mode", LinkErrorMode)
 @pytest.mark.parametrize("stream", STREAMS.values(), ids=STREAMS)
 def test_chunk_invariance(stream: bytes, mode: LinkErrorMode) -> None:
-    expected = run([stream], mode)
+    expected, story = run_witnessed([stream], mode)
     frames, counters, _ = expected
     assert counters.octets_in == len(stream)
     if mode is DISCARD:
         assert sum(map(len, frames)) + counters.octets_discarded == len(stream)
     assert run((bytes([octet]) for octet in stream), mode) == expected
     for place in range(1, len(stream)):
-        assert run(cut(stream, [place]), mode) == expected
+        same, same_story = run_witnessed(cut(stream, [place]), mode)
+        assert same == expected
+        assert mode is CLOSE or same_story.parts == story.parts
     rng = random.Random(len(stream))
     for _ in range(200):
         places = rng.choices(range(len(stream)), k=rng.randrange(1, 12))
         assert run(cut(stream, places), mode) == expected
+
+
+@pytest.mark.parametrize("mode", LinkErrorMode)
+@pytest.mark.parametrize("stream", STREAMS.values(), ids=STREAMS)
+def test_a_witness_hears_every_octet_in_its_place(stream: bytes, mode: LinkErrorMode) -> None:
+    (frames, counters, _), story = run_witnessed([stream], mode)
+    assert [octets for octets, reasons in story.parts if not reasons] == frames
+    told = b"".join(octets for octets, _ in story.parts)
+    assert stream.startswith(told)
+    assert len(told) == len(stream) or mode is CLOSE
+    if mode is DISCARD:
+        assert Counter(reason for _, reasons in story.parts for reason in reasons) == counters.discards
+
+
+def test_a_witness_hears_what_is_abandoned() -> None:
+    under_test = framer()
+    under_test.witness = story = Story()
+    under_test.receive(LONG[:100], 0.0)
+    under_test.reset()
+    assert story.parts == [(LONG[:100], [Discard.ABANDONED])]
 
 
 @pytest.mark.parametrize("vector", LINK_FRAMES.values(), ids=LINK_FRAMES)

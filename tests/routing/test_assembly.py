@@ -62,20 +62,21 @@ def test_a_request_without_answer(gathered: Gathered) -> None:
 
 
 def test_later_segments_alone(gathered: Gathered) -> None:
-    assert gathered.take(MIDDLE) == gathered.take(LAST) == [Refused(1, Drop.ORPHAN_SEGMENT)]
+    assert gathered.take(MIDDLE) == [Refused((MIDDLE,), Drop.ORPHAN_SEGMENT)]
+    assert gathered.take(LAST) == [Refused((LAST,), Drop.ORPHAN_SEGMENT)]
 
 
 def test_nothing_is_left_of_a_request_that_was_whole(gathered: Gathered) -> None:
     gathered.take(FIRST)
     gathered.take(LAST)
-    assert gathered.take(LAST) == [Refused(1, Drop.ORPHAN_SEGMENT)]
+    assert gathered.take(LAST) == [Refused((LAST,), Drop.ORPHAN_SEGMENT)]
 
 
 def test_another_first_segment_supersedes(gathered: Gathered) -> None:
     gathered.take(FIRST)
     gathered.take(MIDDLE)
     other = f.request(2, transport=f.FIR)
-    assert gathered.take(other) == [Refused(2, Drop.SUPERSEDED)]
+    assert gathered.take(other) == [Refused((FIRST, MIDDLE), Drop.SUPERSEDED)]
     (request,) = gathered.take(LAST)
     assert isinstance(request, Request)
     assert request.frames == (other, LAST)
@@ -98,20 +99,20 @@ def test_a_confirmed_segment_is_a_request_of_its_own(gathered: Gathered) -> None
 def test_too_many_segments(gathered: Gathered) -> None:
     gathered.take(FIRST)
     settled = [gathered.take(MIDDLE) for _ in range(16)]
-    assert settled == [[]] * 15 + [[Refused(17, Drop.QUEUE_FULL)]]
-    assert gathered.take(LAST) == [Refused(1, Drop.ORPHAN_SEGMENT)]
+    assert settled == [[]] * 15 + [[Refused((FIRST, *[MIDDLE] * 16), Drop.QUEUE_FULL)]]
+    assert gathered.take(LAST) == [Refused((LAST,), Drop.ORPHAN_SEGMENT)]
 
 
 def test_too_old_when_it_is_whole(gathered: Gathered) -> None:
     gathered.take(FIRST, expires_s=10.0)
-    assert gathered.take(LAST, now=10.0, expires_s=20.0) == [Refused(2, Drop.EXPIRED)]
+    assert gathered.take(LAST, now=10.0, expires_s=20.0) == [Refused((FIRST, LAST), Drop.EXPIRED)]
 
 
 def test_given_up(gathered: Gathered) -> None:
     assert gathered.assembly.give_up(Drop.LINE_DOWN) == []
     gathered.take(FIRST)
     gathered.take(MIDDLE)
-    assert gathered.assembly.give_up(Drop.LINE_DOWN) == [Refused(2, Drop.LINE_DOWN)]
+    assert gathered.assembly.give_up(Drop.LINE_DOWN) == [Refused((FIRST, MIDDLE), Drop.LINE_DOWN)]
     assert gathered.assembly.give_up(Drop.LINE_DOWN) == []
 
 

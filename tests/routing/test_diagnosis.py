@@ -194,6 +194,19 @@ def test_scenario(miss: Miss) -> None:
     assert last is not None
     assert (last.miss, last.sentence) == (miss, sentence)
     assert last.at_s <= clinic.bench.now
+    # One that comes late was given up before, for another reason.
+    given_up = {Miss.NOTHING_HEARD: 1} if miss is Miss.LATE else {}
+    assert clinic.diagnosis.misses == {miss: 1} | given_up
+
+
+def test_a_miss_is_counted_also_when_an_earlier_answer_tells_more() -> None:
+    diagnosis = Diagnosis(response_timeout_s=2.0)
+    diagnosis.finished(Outcome.TIMED_OUT, 2.0, Evidence(), 2.0)
+    diagnosis.answered_late(2.5, 2.5)
+    diagnosis.finished(Outcome.TIMED_OUT, 2.0, Evidence(), 4.0)
+    assert diagnosis.last_miss is not None
+    assert diagnosis.last_miss.miss is Miss.LATE
+    assert diagnosis.misses == {Miss.NOTHING_HEARD: 2, Miss.LATE: 1}
 
 
 def test_no_reason_before_the_first_miss() -> None:
@@ -255,6 +268,7 @@ def test_counters_of_every_outcome(outcome: Outcome) -> None:
     assert (diagnosis.response_times() is not None) == is_request
     # Why a line is down the line knows: `line_failed` says it.
     is_told = outcome in MISSED and outcome is not Outcome.LINE_DOWN
+    assert diagnosis.misses.total() == is_told
     assert (diagnosis.last_miss is not None) == is_told
 
 

@@ -32,6 +32,10 @@ def exchange(
     )
 
 
+def dropped(frame: Frame, reason: Drop, response_s: float | None = None) -> Dropped:
+    return Dropped(RTU, reason, response_s, frame=frame)
+
+
 def unasked(station: Station, frame: Frame) -> Deliver | Dropped:
     return station.unasked(frame, station.from_outstation.read_outstation(frame))
 
@@ -40,13 +44,18 @@ def late(station: Station, frame: Frame, now: float) -> Dropped | None:
     return station.late(frame, station.from_outstation.read_outstation(frame), now)
 
 
+def is_late(station: Station, frame: Frame, now: float, response_s: float | None = None) -> bool:
+    return late(station, frame, now) == dropped(frame, Drop.LATE, response_s)
+
+
 def safe_from_s(station: Station, session: object, frame: Frame) -> float:
     return station.debts.safe_from_s(session, frame, Reader().read_master(frame))
 
 
 class TestOwnAccord:
     def test_nobody_is_there(self) -> None:
-        assert unasked(Station(), f.unsolicited()) == Dropped(RTU, Drop.NO_SESSION)
+        frame = f.unsolicited()
+        assert unasked(Station(), frame) == dropped(frame, Drop.NO_SESSION)
 
     def test_to_its_session(self) -> None:
         station = Station(session="one")
@@ -56,21 +65,22 @@ class TestOwnAccord:
     def test_to_masters_that_spoke(self) -> None:
         station = Station(session="one", masters={1, 2})
         assert isinstance(unasked(station, f.unsolicited(to=2)), Deliver)
-        assert unasked(station, f.unsolicited(to=3)) == Dropped(RTU, Drop.UNKNOWN_MASTER)
+        other = f.unsolicited(to=3)
+        assert unasked(station, other) == dropped(other, Drop.UNKNOWN_MASTER)
 
     @pytest.mark.parametrize("destination", [0xFFF0, 0xFFFC, 0xFFFD, 0xFFFF])
     def test_to_nobody_in_particular(self, destination: int) -> None:
         station = Station(session="one")
-        refused = Dropped(RTU, Drop.RESERVED_ADDRESS)
-        assert unasked(station, f.unsolicited(to=destination)) == refused
         link_request = f.from_rtu(LinkFunction.TEST_LINK_STATES, to=destination)
-        assert unasked(station, link_request) == refused
+        for frame in (f.unsolicited(to=destination), link_request):
+            assert unasked(station, frame) == dropped(frame, Drop.RESERVED_ADDRESS)
 
     def test_half_a_fragment_of_the_session_before(self) -> None:
         station = Station(session="one")
         unasked(station, f.unsolicited(transport=f.FIR))
         station.begin_session("two")
-        assert unasked(station, f.unsolicited(transport=f.MIDDLE)) == Dropped(RTU, Drop.ORPHAN_SEGMENT)
+        rest = f.unsolicited(transport=f.MIDDLE)
+        assert unasked(station, rest) == dropped(rest, Drop.ORPHAN_SEGMENT)
 
     def test_link_requests_have_no_segments(self) -> None:
         station = Station(session="one")
@@ -81,21 +91,25 @@ class TestLate:
     def test_answer(self) -> None:
         station = Station()
         station.gives_up(exchange("one"), until_s=5.0)
-        assert late(station, f.response(5), 4.0) == Dropped(RTU, Drop.LATE, 3.0)
+        assert is_late(station, f.response(5), 4.0, response_s=3.0)
         assert late(station, f.response(5), 4.0) is None
 
     def test_link_answer(self) -> None:
         station = Station()
         station.gives_up(exchange("one", None), until_s=5.0)
-        assert late(station, f.link_status(), 4.0) == Dropped(RTU, Drop.LATE, 3.0)
+        assert is_late(station, f.link_status(), 4.0, response_s=3.0)
         assert late(station, f.link_status(), 4.0) is None
 
     def test_the_rest_of_a_late_fragment(self) -> None:
         station = Station()
         station.gives_up(exchange("one"), until_s=5.0)
         late(station, f.response(5, transport=f.FIR), 4.0)
-        assert late(station, f.response(transport=f.MIDDLE), 4.1) == Dropped(RTU, Drop.LATE)
-        assert late(station, f.response(transport=f.FIN), 4.2) == Dropped(RTU, Drop.LATE)
+        assert late(station, f.response(transport=f.MIDDLE), 4.1) == dropped(
+            f.response(transport=f.MIDDLE), Drop.LATE
+        )
+        assert late(station, f.response(transport=f.FIN), 4.2) == dropped(
+            f.response(transport=f.FIN), Drop.LATE
+        )
         assert late(station, f.response(6, transport=f.FIR), 4.3) is None
         assert late(station, f.response(transport=f.FIN), 4.4) is None
 
@@ -104,14 +118,18 @@ class TestLate:
         given_up = exchange("one")
         given_up.is_in_fragment = True
         station.gives_up(given_up, until_s=5.0)
-        assert late(station, f.response(transport=f.FIN), 4.0) == Dropped(RTU, Drop.LATE)
+        assert late(station, f.response(transport=f.FIN), 4.0) == dropped(
+            f.response(transport=f.FIN), Drop.LATE
+        )
 
     def test_a_link_answer_between_the_segments_of_a_late_fragment(self) -> None:
         station = Station()
         station.gives_up(exchange("one"), until_s=5.0)
         late(station, f.response(5, transport=f.FIR), 4.0)
         assert late(station, f.link_status(), 4.1) is None
-        assert late(station, f.response(transport=f.FIN), 4.2) == Dropped(RTU, Drop.LATE)
+        assert late(station, f.response(transport=f.FIN), 4.2) == dropped(
+            f.response(transport=f.FIN), Drop.LATE
+        )
 
 
 class TestBeginsAnew:

@@ -6,7 +6,7 @@ import pytest
 
 from bridge.link.control import Control, LinkFunction
 from bridge.link.frame import Frame
-from bridge.routing.stimulus import Reader, Reading, Stimulus
+from bridge.routing.stimulus import Reader, Reading, Stimulus, function_of, starts_request
 from tests.support import frames as f
 from tests.vectors import LINK_FRAMES
 
@@ -144,6 +144,23 @@ def test_the_function_of_a_masters_fragment() -> None:
     assert reader.read_master(f.link_status_request()).function is None
     assert reader.read_master(f.request(1, 200)).function == 200
     assert reader.read_master(f.request(1, f.WRITE, to=0xFFFF)).function == f.WRITE
+
+
+@pytest.mark.parametrize(
+    ("frame", "function", "starts"),
+    [
+        (f.request(1, f.SELECT), f.SELECT, True),
+        (f.request(1, f.SELECT, transport=f.FIR, confirmed=True), f.SELECT, True),
+        (f.request(1, 200), 200, True),
+        (f.confirm(1), 0, True),
+        (f.request(transport=f.MIDDLE, rest=b"\x00\x03"), None, False),
+        (f.request(transport=f.FIN, rest=b"\x00\x03"), None, False),
+        (f.link_status_request(), None, True),
+        (f.from_master(LinkFunction.UNCONFIRMED_USER_DATA), None, True),
+    ],
+)
+def test_what_one_frame_says_of_its_request(frame: Frame, function: int | None, starts: bool) -> None:
+    assert (function_of(frame), starts_request(frame)) == (function, starts)
 
 
 def test_broadcasts_are_never_answered() -> None:

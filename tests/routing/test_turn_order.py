@@ -97,17 +97,19 @@ class TestQueue:
 
     def test_too_old_to_send(self, bench: Bench) -> None:
         bench.master(f.link_status_request())
-        bench.at(0.5).master(f.request(1, to=OTHER_RTU))
+        frame = f.request(1, to=OTHER_RTU)
+        bench.at(0.5).master(frame)
         assert bench.at(10.5).deadline() == ["timed_out 12", "drop 13 expired"]
-        assert bench.steps[-1] == Dropped(OTHER_RTU, Drop.EXPIRED, None, 10.0, is_control=False)
+        assert bench.steps[-1] == Dropped(OTHER_RTU, Drop.EXPIRED, None, 10.0, is_control=False, frame=frame)
 
     def test_a_control_is_too_old_sooner(self) -> None:
         bench = Bench(response_timeout_s=6.0)
         bench.master(f.link_status_request())
-        bench.master(f.request(1, f.SELECT, to=OTHER_RTU))
+        frame = f.request(1, f.SELECT, to=OTHER_RTU)
+        bench.master(frame)
         assert bench.turn.next_deadline() == pytest.approx(5.0)
         assert bench.at(5.0).deadline() == ["drop 13 expired"]
-        assert bench.steps == [Dropped(OTHER_RTU, Drop.EXPIRED, None, 5.0, is_control=True)]
+        assert bench.steps == [Dropped(OTHER_RTU, Drop.EXPIRED, None, 5.0, is_control=True, frame=frame)]
 
     def test_full(self, bench: Bench) -> None:
         for _ in range(9):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from bridge.link.control import LinkFunction
-from tests.routing.turn_bench import THREE, TWO, Bench
+from bridge.routing.steps import UnderWay
+from tests.routing.turn_bench import ONE, THREE, TWO, Bench
 from tests.support import frames as f
 from tests.support.frames import OTHER_RTU, RTU
 
@@ -83,6 +84,31 @@ class TestSessionsEnd:
         bench.hang_up()
         bench.turn.attach(TWO, RTU)
         assert bench.master(f.request(transport=f.FIN), session=TWO) == ["drop 12 orphan_segment"]
+
+
+class TestUnderWay:
+    def test_nothing(self, bench: Bench) -> None:
+        assert list(bench.turn.under_way()) == []
+
+    def test_what_is_on_the_wire_and_what_waits(self, bench: Bench) -> None:
+        bench.at(1.0).master(f.request(1))
+        bench.at(1.5).master(f.request(2, f.SELECT, to=OTHER_RTU))
+        assert list(bench.turn.under_way()) == [
+            UnderWay(ONE, RTU, f.READ, 1.0, is_sent=True),
+            UnderWay(ONE, OTHER_RTU, f.SELECT, 1.5, is_sent=False),
+        ]
+
+    def test_nobody_waits_for_what_a_session_left_behind(self, bench: Bench) -> None:
+        bench.master(f.request(1))
+        bench.hang_up()
+        assert bench.turn.is_busy
+        assert list(bench.turn.under_way()) == []
+
+    def test_nothing_after_the_line_went_down(self, bench: Bench) -> None:
+        bench.master(f.request(1))
+        bench.master(f.request(2, to=OTHER_RTU))
+        bench.line_down()
+        assert list(bench.turn.under_way()) == []
 
 
 class TestQuarantine:

@@ -249,8 +249,13 @@ async def test_a_second_bridge_runs_without_a_status_socket(
                     with await Master.connect(bridge.servers["main"].endpoint):
                         server = bridge.servers["main"]
                         await eventually(lambda: server.sessions, "the second serves its master")
-            (record,) = (r for r in caplog.records if r.getMessage() == "no status socket")
-            assert "another bridge answers" in record.fields["reason"]  # type: ignore[attr-defined]
+            refused = {
+                record.fields["socket"]: record.fields["reason"]  # type: ignore[attr-defined]
+                for record in caplog.records
+                if record.getMessage() == "no socket"
+            }
+            assert set(refused) == {"control", "status"}
+            assert "another bridge answers" in refused["status"]
             status = await asyncio.to_thread(fetch, f"{folder}/s")
             assert [outstation["name"] for outstation in status["outstations"]] == ["first"]
 

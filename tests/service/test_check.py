@@ -25,6 +25,11 @@ def test_the_sample() -> None:
     ]
 
 
+def test_where_the_metrics_are() -> None:
+    text = f"[metrics]\n{_text('minimal')}"
+    assert describe(parse(text, "bridge.toml")).splitlines()[-1] == "metrics at http://127.0.0.1:9815/metrics"
+
+
 def test_several_servers_lines_and_a_disabled_outstation() -> None:
     configuration = parse(_text("one_port_many_masters"), "bridge.toml", BOARD_LEDS)
     assert describe(configuration).splitlines() == [

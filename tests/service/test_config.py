@@ -17,6 +17,7 @@ from bridge.service.config import (
     InputConfig,
     LedConfig,
     LineConfig,
+    MetricsConfig,
     OutstationConfig,
     RelayConfig,
     ServerConfig,
@@ -25,6 +26,7 @@ from bridge.service.config import (
     parse,
 )
 from bridge.service.keys import BAUD_RATES, LINE_KEYS, OUTSTATION_KEYS, SERVER_KEYS, SERVICE_KEYS
+from bridge.service.metrics_keys import METRICS_KEYS
 from bridge.service.panel_keys import BUTTON_KEYS, INPUT_KEYS, LED_KEYS, RELAY_KEYS
 from bridge.service.physics import SYSTEM_LED
 from bridge.service.schema import Key
@@ -260,6 +262,7 @@ def test_the_readme_shows_every_key_with_its_default() -> None:
     ("header", "keys"),
     [
         ("[service]", SERVICE_KEYS),
+        ("[metrics]", METRICS_KEYS),
         ("[server.main]", SERVER_KEYS),
         ("[line.bay1]", LINE_KEYS),
         ("[[outstation]]", OUTSTATION_KEYS),
@@ -340,6 +343,24 @@ def test_configuration_cannot_be_changed() -> None:
         configuration.warnings = ()  # type: ignore[misc]
     with pytest.raises(TypeError):
         configuration.servers["main"] = configuration.servers["main"]  # type: ignore[index]
+
+
+def test_there_are_metrics_where_the_file_says_so() -> None:
+    assert parse(MINIMAL, "f.toml").metrics is None
+    for section, listen in (("", "127.0.0.1:9815"), ('listen = "[::1]:1234"\n', "[::1]:1234")):
+        configuration = parse(f"[metrics]\n{section}{MINIMAL}", "f.toml")
+        assert configuration.metrics == MetricsConfig(Endpoint.parse(listen))
+        assert configuration.warnings == ()
+
+
+@pytest.mark.parametrize("listen", ["0.0.0.0:9815", "[::]:9815", "192.0.2.7:9815"])
+def test_metrics_for_everybody_are_a_warning(listen: str) -> None:
+    configuration = parse(f'[metrics]\nlisten = "{listen}"\n{MINIMAL}', "f.toml")
+    assert configuration.metrics == MetricsConfig(Endpoint.parse(listen))
+    assert configuration.warnings == (
+        f"f.toml: metrics.listen: '{listen}' shows the metrics to everybody who reaches this machine, "
+        "without a password; write '127.0.0.1:9815', or let only a network of your own reach it",
+    )
 
 
 def test_warnings() -> None:

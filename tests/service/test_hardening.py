@@ -27,7 +27,7 @@ from bridge.errors import ConfigurationError
 from bridge.service import captures, log_queue, logs
 from bridge.service.cli import main
 from bridge.service.config import load, parse
-from bridge.service.log_queue import RateLimit
+from bridge.service.log_queue import LogCounters, RateLimit
 from tests.support.frames import link_status_request
 from tests.support.program import ROOT, Program, run_to_the_end
 from tests.support.raw_peers import RawMaster
@@ -125,6 +125,7 @@ def test_a_log_that_nobody_reads_stops_neither_bridge_nor_exit(folder: Path, num
             with RawMaster("127.0.0.1", port) as master:
                 master.send(link_status_request(99).octets * 200)
         until(lambda: _dropped(folder) == 4000, "every frame was looked at")
+        assert fetch(str(folder / "s"))["log"]["lines_suppressed"] > 3000, "and told of by a few lines"
         process.send_signal(number)
         assert process.wait(PATIENCE_S) == 0
         assert not (folder / "s").exists()
@@ -189,9 +190,10 @@ def test_what_finds_no_room_is_dropped_and_counted(
     monkeypatch.setattr(log_queue, "_QUEUE_LINES", 100)
     monkeypatch.setattr(log_queue, "_ENOUGH_ROOM_LINES", 50)
     logs.set_up("info", "json", io.StringIO())
-    with _full_pipe() as (reading, writing), log_queue.in_background(writing):
+    with _full_pipe() as (reading, writing), log_queue.in_background(writing) as counters:
         for number in range(1000):
             note(f"event {number}")
+        assert counters.dropped >= 800
         octets = bytearray()
 
         def report() -> bytes | None:
@@ -230,7 +232,8 @@ def test_a_stuck_reader_does_not_hold_up_the_end(root: logging.Logger) -> None:
 
 def test_of_one_event_fifty_lines_a_second_pass() -> None:
     now_s = 100.0
-    limit = RateLimit(lambda: now_s)
+    counters = LogCounters()
+    limit = RateLimit(lambda: now_s, counters=counters)
 
     def passes(event: str) -> logging.LogRecord | None:
         record = logging.makeLogRecord({"msg": event, "fields": {"a": 1}})
@@ -246,6 +249,7 @@ def test_of_one_event_fifty_lines_a_second_pass() -> None:
     assert second is not None
     assert first.__dict__["fields"] == {"a": 1, "suppressed": 951}
     assert second.__dict__["fields"] == {"a": 1}
+    assert (counters.suppressed, counters.dropped) == (951, 0)
 
 
 def test_the_names_of_events_do_not_fill_the_memory() -> None:

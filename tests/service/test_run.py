@@ -118,7 +118,7 @@ def test_a_status_socket_that_cannot_be_had_stops_nothing(folder: Path) -> None:
         (folder / "s").write_text("no socket")
         with Program("run", "-c", str(file)) as program:
             log = program.until_printed("started")
-            assert "no status socket" in log
+            assert "no socket" in log
             program.signal(signal.SIGTERM)
             assert program.wait() == 0
         assert (folder / "s").read_text() == "no socket"

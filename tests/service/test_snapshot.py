@@ -60,7 +60,17 @@ link_address = 14
 enabled = false
 """
 
-TOP_KEYS = {"version", "uptime_s", "configuration", "servers", "lines", "system_led", "outstations"}
+TOP_KEYS = {
+    "version",
+    "uptime_s",
+    "configuration",
+    "servers",
+    "lines",
+    "system_led",
+    "outstations",
+    "log",
+    "metrics",
+}
 DARK = {
     "name": None,
     "kind": "single",
@@ -88,7 +98,9 @@ SESSION_KEYS = {
     "frames_received",
     "frames_sent",
     "octets_received",
+    "octets_sent",
     "octets_discarded",
+    "duration_s",
     "discards",
     "drops",
 }
@@ -127,6 +139,7 @@ DIAGNOSIS_KEYS = {
     "requests",
     "answers",
     "timeouts",
+    "misses",
     "late_answers",
     "last_late_by_s",
     "most_late_by_s",
@@ -222,6 +235,7 @@ async def test_what_happened_is_in_it_and_survives_json(bridge: Bridge, adapter:
         "frames_received": 3,
         "frames_sent": 1,
         "octets_received": 35,
+        "octets_sent": 10,
         "octets_discarded": 5,
         "discards": {"noise": 1},
         "drops": {"unknown_destination": 1},
@@ -269,6 +283,7 @@ async def test_the_diagnosis_of_an_outstation(bridge: Bridge) -> None:
         "requests": 101,
         "answers": 100,
         "timeouts": 1,
+        "misses": {"other_outstation": 1},
         "late_answers": 0,
         "last_late_by_s": None,
         "most_late_by_s": None,
@@ -290,6 +305,7 @@ async def test_the_diagnosis_of_an_outstation(bridge: Bridge) -> None:
     diagnosis.answered_late(timeout_s + 0.5, now)
     late = _one(bridge.snapshot(), "outstations", "pole-12")["diagnosis"]
     assert (late["late_answers"], late["last_late_by_s"], late["most_late_by_s"]) == (2, 0.5, 0.75)
+    assert late["misses"] == {"other_outstation": 1, "late": 2}
     assert (late["last_miss"]["reason"], late["last_miss"]["answered_since"]) == ("late", False)
 
 

@@ -39,6 +39,7 @@ _EXPECTED_WARNINGS = frozenset(
         "line down",
         "log lines dropped",
         "octets discarded",
+        "request abandoned",
     }
 )
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 import importlib
 import os
 import shutil
+import sys
+from pathlib import Path
 from types import ModuleType
 from typing import NoReturn
 
@@ -21,13 +23,15 @@ _REMEDIES = {
     "tshark": "apt-get install tshark",
     "socat": "apt-get install socat",
     "ser2net": "apt-get install ser2net",
+    "promtool": "make promtool, or apt-get install prometheus",
 }
 _SYSTEM_PROGRAMS = "/usr/local/sbin:/usr/sbin:/sbin"
 
 
 def require(program: str) -> str:
     """Return the path of a program, or skip (or fail) the test or module that asks."""
-    places = os.pathsep.join((os.environ.get("PATH", os.defpath), _SYSTEM_PROGRAMS))
+    ours = str(Path(sys.executable).parent)
+    places = os.pathsep.join((os.environ.get("PATH", os.defpath), _SYSTEM_PROGRAMS, ours))
     path = shutil.which(program, path=places)
     if path is None:
         _missing(program, "is not installed")

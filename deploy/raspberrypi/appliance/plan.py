@@ -21,6 +21,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Generic, TypeVar
 
+from bridge.endpoints.endpoint import Endpoint
 from bridge.errors import ConfigurationError
 from bridge.service import config
 from bridge.service.config import Configuration
@@ -173,9 +174,14 @@ def _text(source: Source, card: Card) -> str:
     return text
 
 
+def _listeners(bridge: Configuration) -> list[Endpoint]:
+    metrics = [] if bridge.metrics is None else [bridge.metrics.listen]
+    return [*(server.listen for server in bridge.servers.values()), *metrics]
+
+
 def _run_files(bridge: _Choice[Configuration], merged: Settings, problems: tuple[str, ...]) -> list[RunFile]:
     keys = "".join(f"{key}\n" for key in merged.authorized_keys)
-    listeners = [server.listen for server in bridge.value.servers.values()] if bridge.value else []
+    listeners = _listeners(bridge.value) if bridge.value else []
     texts: dict[str, str | None] = {
         f"{OWN}/bridge.toml": bridge.octets.decode("utf-8-sig") if bridge.value and bridge.octets else None,
         f"{OWN}/firewall.nft": firewall.ruleset(listeners, with_ssh=bool(keys)),

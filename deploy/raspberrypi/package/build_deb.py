@@ -40,6 +40,8 @@ _COPIES = {
     "tmpfiles/rtu-bridge.conf": "usr/lib/tmpfiles.d/rtu-bridge.conf",
     # Also where images without documentation have it: what a first installation begins with.
     "examples/bridge.toml": "usr/share/rtu-bridge/bridge.toml",
+    "monitoring/alerts.yml": "usr/share/doc/rtu-bridge/alerts.yml",
+    "monitoring/dashboard.json": "usr/share/doc/rtu-bridge/dashboard.json",
     "package/debian/copyright": "usr/share/doc/rtu-bridge/copyright",
 }
 
@@ -122,7 +124,7 @@ def _fill(stage: Path, architecture: str, version: str, epoch_s: int) -> None:
     for example in sorted((DEPLOY / "examples").glob("*.toml")):
         _copy(example, documents / "examples" / example.name)
     for licence in sorted(library.glob("*.dist-info/**/*")):
-        if licence.is_file() and licence.name.upper().startswith(("LICEN", "COPYING", "AUTHORS")):
+        if licence.is_file() and licence.name.upper().startswith(("LICEN", "COPYING", "AUTHORS", "NOTICE")):
             name = licence.relative_to(library).parts[0].removesuffix(".dist-info")
             _copy(licence, documents / "licenses" / name / licence.name)
             licence.unlink()
