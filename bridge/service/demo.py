@@ -24,7 +24,8 @@ from bridge.service.simulated import SimulatedRtu
 
 _MASTER_HOST = "127.0.0.2"
 _POLL_PERIOD_S = 0.7
-_PANEL_PERIOD_S = 0.1
+_PANEL_PERIOD_S = 0.05
+_STATUS_PERIOD_S = 0.5
 _PLAIN_PERIOD_S = 5.0
 
 
@@ -71,14 +72,15 @@ async def _demo(listen: str, *, is_plain: bool) -> int:
         streams.complain(f"{error.strerror}; try --listen 127.0.0.1:20001")
         return 1
     endpoint = bridge.servers["main"].endpoint
-    print(_introduction(endpoint), flush=True)
+    introduction = _introduction(endpoint)
+    print(introduction, flush=True)
     master = DemoMaster((12, 13))
     polling = asyncio.create_task(
         master.run((_host(endpoint), endpoint.port), _MASTER_HOST, period_s=_POLL_PERIOD_S)
     )
     show = _print_plainly if is_plain else _show_live
     try:
-        await show(bridge, stopped)
+        await show(bridge, stopped, tuple(introduction.splitlines()))
     finally:
         polling.cancel()
         await bridge.close()
@@ -129,17 +131,18 @@ def _introduction(endpoint: Endpoint) -> str:
     )
 
 
-async def _show_live(bridge: Bridge, stopped: asyncio.Event) -> None:
-    from rich.live import Live
+async def _show_live(bridge: Bridge, stopped: asyncio.Event, notes: tuple[str, ...]) -> None:
+    from bridge.service.top.live import Live
+    from bridge.service.top.sources import Inside
+    from bridge.service.top.terminal import Terminal
 
-    from bridge.service.panel import plain_console, render
+    with Terminal().taken() as terminal:
+        live = Live(terminal, Inside(bridge.snapshot, _STATUS_PERIOD_S, notes))
+        while live.step(0.0) and not await _happens(stopped, _PANEL_PERIOD_S):
+            pass
 
-    with Live(render(bridge.snapshot()), console=plain_console(), auto_refresh=False) as live:
-        while not await _happens(stopped, _PANEL_PERIOD_S):
-            live.update(render(bridge.snapshot()), refresh=True)
 
-
-async def _print_plainly(bridge: Bridge, stopped: asyncio.Event) -> None:
+async def _print_plainly(bridge: Bridge, stopped: asyncio.Event, notes: tuple[str, ...]) -> None:
     from bridge.service.panel import plain_lines
 
     while not await _happens(stopped, _PLAIN_PERIOD_S):

@@ -1,0 +1,132 @@
+"""The outstations of a status as a list of the live view."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from rich.text import Text
+
+from bridge.service.outstation_tables import is_too_short, miss, too_short
+from bridge.service.tables import EMPTY, milliseconds, per_second
+from bridge.service.top.columns import Cell, Column
+from bridge.service.top.items import Item, Listing, host_of, searched, total
+from bridge.service.top.lamp import Lamp
+from bridge.service.top.rates import Document, Rates
+
+_COLUMNS: Final = (
+    Column("RTU", least=11),
+    Column("LED"),
+    Column("addr", is_number=True, left_out=4),
+    Column("line", least=5, left_out=3),
+    Column("master", least=9, left_out=5),
+    Column("to/s", is_number=True),
+    Column("from/s", is_number=True),
+    Column("p50 ms", is_number=True, left_out=2),
+    Column("p99 ms", is_number=True),
+    Column("missed", is_number=True, left_out=1),
+)
+_TROUBLES: Final = {
+    "silent": (6, "red"),
+    "missing": (5, "yellow"),
+    "noise": (4, "yellow"),
+    "lost": (3, "yellow"),
+    "off": (2, "dim"),
+    "idle": (1, "green"),
+    "answering": (0, "green"),
+}
+"""How bad the states of an LED are, and how their words look."""
+_LINE_DOWN: Final = 3
+"""As bad as a master that is lost, should nobody ask the outstation meanwhile."""
+_DISABLED: Final = -1
+
+
+def style_of(state: str) -> str:
+    """Return the style of an LED's state in words."""
+    return _TROUBLES.get(state, (1, ""))[1]
+
+
+def listing(document: Document, rates: Rates) -> Listing:
+    """Return the outstations."""
+    lines = {line["name"]: line for line in document["lines"]}
+    items = (_item(each, lines.get(each.get("line"), {}), rates) for each in document["outstations"])
+    return Listing(_COLUMNS, tuple(items))
+
+
+def _item(outstation: Mapping[str, Any], line: Mapping[str, Any], rates: Rates) -> Item:
+    name, led = outstation["name"], outstation["led"]
+    where = ("outstations", name)
+    to_s = rates.of(outstation, "frames_from_master", *where)
+    from_s = rates.of(outstation, "frames_to_master", *where)
+    errors_s = rates.of(line, "crc_errors", "lines", line["name"]) if line else None
+    trouble, style = _TROUBLES.get(led["state"], (1, ""))
+    times = (outstation.get("diagnosis") or {}).get("response_times") or {}
+    master = outstation["master"]
+    cells: tuple[Cell, ...] = (
+        name if outstation["enabled"] else f"{name} (disabled)",
+        Lamp.of(led, style, total(to_s, from_s), errors_s or 0.0),
+        str(outstation["link_address"]),
+        str(outstation.get("line") or EMPTY),
+        host_of(master),
+        per_second(to_s),
+        per_second(from_s),
+        milliseconds(times.get("p50_s")),
+        milliseconds(times.get("p99_s")),
+        _missed(outstation, rates),
+    )
+    if not outstation["enabled"]:
+        trouble = _DISABLED
+    elif line and not line["is_up"]:
+        trouble = max(trouble, _LINE_DOWN)
+    return Item(
+        name=name,
+        cells=cells,
+        words=searched(name, str(outstation["link_address"]), outstation.get("line"), master),
+        notes=tuple(_notes(outstation)),
+        complaints=tuple(_complaints(outstation)),
+        trouble=trouble,
+        per_s=total(to_s, from_s),
+        slow_s=times.get("p99_s") or 0.0,
+    )
+
+
+def _missed(outstation: Mapping[str, Any], rates: Rates) -> Text:
+    diagnosis = outstation.get("diagnosis")
+    if diagnosis is None:
+        return Text(EMPTY)
+    # Growing while nobody answers; a request that is on the line now is not missed yet.
+    missed = diagnosis["requests"] - diagnosis["answers"]
+    return Text(str(missed), style="" if outstation.get("is_answering") or not missed else "red")
+
+
+def _notes(outstation: Mapping[str, Any]) -> Iterator[Text]:
+    name, diagnosis = outstation["name"], outstation.get("diagnosis")
+    if not outstation["enabled"]:
+        yield Text(f"{name} is disabled in the configuration")
+    elif diagnosis is not None and diagnosis["last_miss"] is not None:
+        yield miss(name, diagnosis["last_miss"])
+    elif diagnosis is not None and diagnosis["requests"] > 0:
+        yield Text(
+            f"{name}: {diagnosis['answers']} answers to {diagnosis['requests']} requests, "
+            f"the last after {milliseconds(outstation.get('last_response_s'))} ms"
+        )
+    elif outstation["master"] is None:
+        yield Text(f"{name}: no master is connected")
+    else:
+        yield Text(f"{name}: its master has asked nothing yet")
+    yield from _advice(outstation)
+
+
+def _complaints(outstation: Mapping[str, Any]) -> Iterator[Text]:
+    diagnosis = outstation.get("diagnosis")
+    if diagnosis is not None and diagnosis["last_miss"] is not None:
+        last = diagnosis["last_miss"]
+        if not last["answered_since"] or outstation["led"]["state"] in ("silent", "missing"):
+            yield miss(outstation["name"], last)
+    yield from _advice(outstation)
+
+
+def _advice(outstation: Mapping[str, Any]) -> Iterator[Text]:
+    diagnosis = outstation.get("diagnosis")
+    if diagnosis is not None and is_too_short(diagnosis):
+        yield too_short(outstation, diagnosis)
