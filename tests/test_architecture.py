@@ -85,6 +85,7 @@ ONLY_IN = {
         "bridge/service/top/master_items.py",
         "bridge/service/top/outstation_items.py",
         "bridge/service/top/site.py",
+        "bridge/service/top/terminal.py",
         "bridge/service/top/view.py",
         "bridge/service/watch.py",
     },

@@ -72,15 +72,14 @@ async def _demo(listen: str, *, is_plain: bool) -> int:
         streams.complain(f"{error.strerror}; try --listen 127.0.0.1:20001")
         return 1
     endpoint = bridge.servers["main"].endpoint
-    introduction = _introduction(endpoint)
-    print(introduction, flush=True)
+    print(_introduction(endpoint), flush=True)
     master = DemoMaster((12, 13))
     polling = asyncio.create_task(
         master.run((_host(endpoint), endpoint.port), _MASTER_HOST, period_s=_POLL_PERIOD_S)
     )
     show = _print_plainly if is_plain else _show_live
     try:
-        await show(bridge, stopped, tuple(introduction.splitlines()))
+        await show(bridge, stopped, _notes(endpoint))
     finally:
         polling.cancel()
         await bridge.close()
@@ -117,18 +116,32 @@ def _host(endpoint: Endpoint) -> str:
 
 
 def _introduction(endpoint: Endpoint) -> str:
-    request = Frame.build(
-        Control.build(LinkFunction.REQUEST_LINK_STATUS, from_master=True), destination=1024, source=1
-    )
-    octets = "".join(f"\\{octet:03o}" for octet in request.octets)
     return (
         f"A bridge listens on {endpoint}. A master at {_MASTER_HOST} polls two simulated RTUs through it.\n"
         f"Be the master of a third, address 1024, from another shell:\n"
-        f"  printf '{octets}' | timeout 1 nc {_host(endpoint)} {endpoint.port} | od -An -tx1\n"
+        f"  {_link_status_command(endpoint)}\n"
         f"or point your own DNP3 master at it, from 127.0.0.1. Its points, events and controls:\n"
         f"  rtu-bridge sim --print-example\n"
         f"Ask: rtu-bridge status. End: Ctrl-C.\n"
     )
+
+
+def _notes(endpoint: Endpoint) -> tuple[str, ...]:
+    """What the live view has room for."""
+    return (
+        "Be the master of yours-1024, from another shell of this machine:",
+        _link_status_command(endpoint),
+        f"or point your own DNP3 master at {_host(endpoint)}:{endpoint.port}, address 1024.",
+    )
+
+
+def _link_status_command(endpoint: Endpoint) -> str:
+    request = Frame.build(
+        Control.build(LinkFunction.REQUEST_LINK_STATUS, from_master=True), destination=1024, source=1
+    )
+    # No zeros in front, where no digit follows: so it fits into 80 columns.
+    octets = "".join(f"\\{octet:o}" for octet in request.octets)
+    return f"printf '{octets}' | timeout 1 nc {_host(endpoint)} {endpoint.port} | od -tx1"
 
 
 async def _show_live(bridge: Bridge, stopped: asyncio.Event, notes: tuple[str, ...]) -> None:

@@ -71,7 +71,8 @@ def led_words(shown: Mapping[str, Any]) -> str:
     """Return what an LED says, and what it was asked to show instead."""
     # A bridge that was started before an update says less of its LEDs.
     overlay = shown.get("overlay")
-    return str(shown["state"]) if overlay is None else f"{shown['state']}, {overlay.replace('_', ' ')}"
+    said = str(shown["state"]) if overlay is None else f"{shown['state']}, {overlay}"
+    return said.replace("_", " ")
 
 
 def misses(outstations: Sequence[Outstation]) -> list[RenderableType]:

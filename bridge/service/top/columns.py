@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from rich.cells import cell_len
@@ -22,7 +23,23 @@ class Moving(Protocol):
 
 
 Cell = str | Text | Moving
-Row = tuple[Text, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A moving cell at its place in a row."""
+
+    cell: Moving
+    width: int
+    gap: int
+    style: str
+
+    def at(self, now: float) -> Text:
+        """Return what it looks like at a time in seconds."""
+        return _piece(self.cell.at(now), self.width, self.gap, self.style)
+
+
+Row = tuple[Text | Window, ...]
 """One line of the screen: pieces that stand side by side and change each by itself."""
 
 
@@ -36,10 +53,12 @@ class Column(NamedTuple):
     least: int = 0
     """How narrow it may become; 0: it does not shrink."""
     is_number: bool = False
+    is_name: bool = False
+    """Shortened in the middle: of many names the ends tell them apart."""
     left_out: int = 0
 
 
-_GAP = 1
+_GAP, _WIDE_GAP = 1, 2
 _CONSOLE = Console(width=80)
 """Rich asks one for what it does not use when words are wrapped."""
 
@@ -58,24 +77,46 @@ class Layout:
         least = [min(column.least or most, most) for column, most in zip(columns, natural, strict=True)]
         self._shown = _shown(columns, least, width)
         self._widths = _shrunk(natural, least, self._shown, width)
+        is_wide = sum(self._widths[at] + _WIDE_GAP for at in self._shown) - _WIDE_GAP <= width
+        self._gap = _WIDE_GAP if is_wide else _GAP
 
-    def row(self, cells: Sequence[Cell], now: float, style: str = "") -> Row:
+    def row(self, cells: Sequence[Cell], style: str = "") -> Row:
         """Return a row, exactly as wide as the screen, in a style that its cells' own may cover."""
-        pieces = []
-        left = self._width
-        for at in self._shown:
-            width = min(self._widths[at], left)
-            if width <= 0:
-                break
-            piece = fitted(_text(cells[at], now), width, is_right=self._columns[at].is_number)
-            piece.pad_right(min(_GAP, left - width))
-            left -= width + min(_GAP, left - width)
-            pieces.append(piece)
-        if left:
-            pieces.append(Text(" " * left))
-        for piece in pieces:
-            piece.style = style
-        return tuple(pieces)
+        placed = [(self._columns[at], cells[at], self._widths[at]) for at in self._shown]
+        return _beside(placed, self._gap, self._width, style)
+
+
+def beside(cells: Sequence[Cell], width: int) -> Row:
+    """Return cells one after the other, as much as there is room for."""
+    return _beside([(Column(""), cell, width_of(cell)) for cell in cells], _WIDE_GAP, width, "")
+
+
+def _beside(placed: Sequence[tuple[Column, Cell, int]], gap: int, width: int, style: str) -> Row:
+    pieces: list[Text | Window] = []
+    left = width
+    for column, cell, wanted in placed:
+        taken = min(wanted, left)
+        if not taken:
+            break
+        after = min(gap, left - taken)
+        left -= taken + after
+        if isinstance(cell, str | Text):
+            text = Text(cell) if isinstance(cell, str) else cell
+            text = _shortened(text, taken) if column.is_name else text
+            pieces.append(_piece(text, taken, after, style, is_right=column.is_number))
+        else:
+            pieces.append(Window(cell, taken, after, style))
+    return (*pieces, Text(" " * left, style=style)) if left else tuple(pieces)
+
+
+def _piece(text: Text, width: int, gap: int, style: str, *, is_right: bool = False) -> Text:
+    piece = fitted(text, width, is_right=is_right)
+    piece.pad_right(gap)
+    if style:
+        # Under what the text has itself: a cursor lies under all colours.
+        piece.stylize_before(piece.style)
+        piece.style = style
+    return piece
 
 
 def width_of(cell: Cell) -> int:
@@ -99,10 +140,14 @@ def fitted(text: Text, width: int, *, is_right: bool = False) -> Text:
     return piece
 
 
-def _text(cell: Cell, now: float) -> Text:
-    if isinstance(cell, str):
-        return Text(cell)
-    return cell if isinstance(cell, Text) else cell.at(now)
+def _shortened(text: Text, width: int) -> Text:
+    if text.cell_len <= width:
+        return text
+    front = text.copy()
+    front.truncate(width // 2)
+    left = width - front.cell_len - 1
+    back = next(at for at in range(len(text) + 1) if cell_len(text.plain[at:]) <= left)
+    return Text.assemble(front, "…", text[back:])
 
 
 def _shown(columns: Sequence[Column], least: Sequence[int], width: int) -> list[int]:

@@ -21,15 +21,14 @@ _HEIGHT = 1 << 16
 def text(site: Site, part: Part, item: str, width: int) -> list[Row]:
     """Return everything that is known of an item, line by line."""
     document, counted = only(site, part, item)
-    parts = [Text(f"{item}, {part.value}", style="bold cyan")]
-    groups: list[RenderableType] = [*parts]
+    parts: list[RenderableType] = []
     for section in sections(document):
-        groups += ["", *section]
-    groups += ["", build((name("key of the status"), name("value")), _values(counted))]
-    return rendered(groups, width)
+        parts += ["", *section]
+    parts += ["", build((name("key of the status"), name("value")), _values(counted))]
+    return _rendered(parts, width)
 
 
-def rendered(parts: Iterable[RenderableType], width: int) -> list[Row]:
+def _rendered(parts: Iterable[RenderableType], width: int) -> list[Row]:
     """Return what rich prints, line by line."""
     console = Console(width=width, height=_HEIGHT, markup=False, emoji=False, highlight=False)
     lines = console.render_lines(Group(*parts), console.options.update(width=width), pad=False)

@@ -11,11 +11,11 @@ from bridge.service.top.columns import Row, wrapped
 
 _GUIDE: Final = """\
 Keys
-  Up, Down, PageUp, PageDown, End   move the cursor, or scroll
-  Home             to the first; the cursor then stays on the first, which is the worst
-  Tab, Left, Right lists: lines, RTUs, masters; in the details: the item before or after
+  Up, Down, PageUp, PageDown, End: move, or scroll
+  Home             to the first, and stay on whatever comes first: the worst
+  Tab, Left, Right next list; in the details: the next item
   Enter, d         all about the item under the cursor; Esc leads back
-  f, /             show only what has a text in it: a name, an address, a line, a master; Esc shows all
+  f, /             only what belongs to a name, an address, a line or a master
   s                sort by trouble, by name, busiest first, slowest first
   Ctrl-L           draw the screen anew
   q, Ctrl-C        leave
@@ -34,11 +34,11 @@ Columns
   load             how much of the time octets are on the line
   bad CRC          frames with CRC errors that were heard on the line since start
   waiting          requests that wait for their turn
-  p50 ms, p99 ms   of the last 512 answers half, and 99 of 100, came within this
+  p50/p99 ms       half, and 99 of 100, of the last 512 answers came within this
   missed           requests without an answer since start; red while there is none
   bad octets       of masters that are no DNP3 frame
 
-Below the lists: what is known of the item under the cursor, then what is wrong elsewhere."""
+Below the lists: about the item under the cursor, then what is wrong elsewhere."""
 
 
 def text(notes: Sequence[str], width: int) -> list[Row]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final, TypeVar
 
@@ -17,7 +17,7 @@ from bridge.service.top.rates import Document, Rates
 T = TypeVar("T")
 
 _COLUMNS: Final = (
-    Column("line", least=8),
+    Column("line", least=16, is_name=True),
     Column("state"),
     Column("settings", left_out=3),
     Column("load", is_number=True),
@@ -25,7 +25,7 @@ _COLUMNS: Final = (
     Column("from/s", is_number=True),
     Column("bad CRC", is_number=True, left_out=1),
     Column("waiting", is_number=True, left_out=2),
-    Column("device", least=8, left_out=4),
+    Column("device", least=8, is_name=True, left_out=4),
 )
 _LOAD: Final = 3
 _FULL: Final = 0.9
@@ -67,12 +67,19 @@ def _item(document: Document, line: Mapping[str, Any], rates: Rates) -> Item:
     return Item(
         name=name,
         cells=cells,
-        words=searched(name, line["device"], related=(each["name"] for each in outstations)),
+        words=searched(name, line["device"], related=_related(outstations)),
         notes=problems or tuple(_notes(line)),
         complaints=problems,
         trouble=_trouble(line, is_noisy=crc_s > 0, has_problem=bool(problems)),
         per_s=total(to_s, from_s),
     )
+
+
+def _related(outstations: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    for each in outstations:
+        yield each["name"]
+        if each["master"]:
+            yield each["master"]
 
 
 def _load(share: float | None) -> Text:

@@ -8,7 +8,7 @@ from typing import Final
 from bridge.service.top.sources import Asking, Source
 from bridge.service.top.state import Reach, ViewState, press
 from bridge.service.top.terminal import Terminal
-from bridge.service.top.view import picture
+from bridge.service.top.view import Answer, Picture, Size, picture
 
 DRAWN_EVERY_S: Final = 0.1
 """As fast as the fastest LED changes. What did not change is not sent."""
@@ -21,12 +21,14 @@ class Live:
         self._terminal = terminal
         self._source = source
         self._state = ViewState()
-        self._reach = Reach()
+        self._seen: tuple[Answer, ViewState, Size] | None = None
+        self._picture: Picture | None = None
 
     def step(self, wait_s: float) -> bool:
         """Wait so long for keys, show what there is now, and return whether to go on."""
         for key in self._terminal.keys(wait_s):
-            self._state = press(key, self._state, self._reach)
+            reach = Reach() if self._picture is None else self._picture.reach
+            self._state = press(key, self._state, reach)
             if self._state.is_over:
                 return False
             self._draw()
@@ -35,9 +37,11 @@ class Live:
 
     def _draw(self) -> None:
         now, size = time.monotonic(), self._terminal.size
-        shown = picture(self._source.answer(now), self._state, size, now)
-        self._reach = shown.reach
-        self._terminal.draw(shown.rows, size)
+        seen = (self._source.answer(now), self._state, size)
+        if self._picture is None or seen != self._seen:
+            # Most of the time only what blinks is another than before.
+            self._seen, self._picture = seen, picture(*seen)
+        self._terminal.draw(self._picture.at(now), size)
 
 
 def show(path: str, period_s: float) -> None:

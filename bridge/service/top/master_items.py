@@ -13,7 +13,7 @@ from bridge.service.top.items import Item, Listing, searched, total
 from bridge.service.top.rates import Document, Rates
 
 _COLUMNS: Final = (
-    Column("server, master", least=18),
+    Column("server, master", least=23, is_name=True),
     Column("RTUs", is_number=True, left_out=1),
     Column("to/s", is_number=True),
     Column("from/s", is_number=True),
@@ -45,12 +45,11 @@ def _server(server: Mapping[str, Any], served: Sequence[Mapping[str, Any]], sess
         str(server.get("octets_discarded", 0)),
         _said(ends, drops),
     )
-    note = (
-        f"{name} listens on {server['listen']} ({server['link_error_mode']}): "
-        f"{len(sessions)} connected; ended: {counts(ends)}; frames dropped: {counts(drops)}"
-    )
+    note = f"{name} listens on {server['listen']}, {server['link_error_mode']} mode"
+    note += f"; sessions ended: {counts(ends)}" * bool(ends)
+    note += f"; frames dropped: {counts(drops)}" * bool(drops)
     peers = (session["peer"] for session in server["sessions"])
-    words = searched(name, server["listen"], related=[*peers, *(each["name"] for each in served)])
+    words = searched(name, server["listen"], related=[*peers, *_related(served)])
     return Item(
         name=name,
         cells=cells,
@@ -67,26 +66,34 @@ def _session(
 ) -> Item:
     peer, drops = session["peer"], session.get("drops", {})
     where = ("servers", server["name"], peer)
-    names = [each["name"] for each in served if each["master"] == peer]
+    asked = [each for each in served if each["master"] == peer]
     to_s, from_s = (rates.of(session, key, *where) for key in ("frames_received", "frames_sent"))
     bad_s = rates.of(session, "octets_discarded", *where) or 0.0
     cells: tuple[Cell, ...] = (
         f"  {peer}",
-        str(len(names)),
+        str(len(asked)),
         per_second(to_s),
         per_second(from_s),
         Text(str(session.get("octets_discarded", 0)), style="yellow" if bad_s else ""),
         _said({}, drops),
     )
-    note = f"{peer} on {server['name']}: {', '.join(names) or 'no RTU'}; frames dropped: {counts(drops)}"
+    names = ", ".join(each["name"] for each in asked)
+    note = f"{peer} on {server['name']}: {names or 'no RTU'}; frames dropped: {counts(drops)}"
     return Item(
         name=f"{server['name']} {peer}",
         cells=cells,
-        words=searched(server["name"], peer, related=names),
+        words=searched(server["name"], peer, related=_related(asked)),
         notes=(Text(note),),
         trouble=int(bad_s > 0),
         per_s=total(to_s, from_s),
     )
+
+
+def _related(outstations: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    for each in outstations:
+        yield each["name"]
+        if each.get("line"):
+            yield each["line"]
 
 
 def _said(ends: Mapping[str, int], drops: Mapping[str, int]) -> str:

@@ -15,29 +15,29 @@ from bridge.service.top.lamp import Lamp
 from bridge.service.top.rates import Document, Rates
 
 _COLUMNS: Final = (
-    Column("RTU", least=11),
+    # The others make room for this one: whose name is not known cannot be found in the field.
+    Column("RTU", least=24, is_name=True),
     Column("LED"),
-    Column("addr", is_number=True, left_out=4),
-    Column("line", least=5, left_out=3),
-    Column("master", least=9, left_out=5),
+    Column("addr", is_number=True, left_out=3),
+    Column("line", least=8, is_name=True, left_out=2),
+    Column("master", least=9, is_name=True, left_out=5),
     Column("to/s", is_number=True),
     Column("from/s", is_number=True),
-    Column("p50 ms", is_number=True, left_out=2),
-    Column("p99 ms", is_number=True),
-    Column("missed", is_number=True, left_out=1),
+    Column("p50/p99 ms", is_number=True, left_out=1),
+    Column("missed", is_number=True, left_out=4),
 )
 _TROUBLES: Final = {
-    "silent": (6, "red"),
-    "missing": (5, "yellow"),
-    "noise": (4, "yellow"),
-    "lost": (3, "yellow"),
+    "silent": (7, "red"),
+    "missing": (6, "yellow"),
+    "noise": (5, "yellow"),
+    "lost": (4, "yellow"),
     "off": (2, "dim"),
     "idle": (1, "green"),
     "answering": (0, "green"),
 }
 """How bad the states of an LED are, and how their words look."""
 _LINE_DOWN: Final = 3
-"""As bad as a master that is lost, should nobody ask the outstation meanwhile."""
+"""Below what is wrong with one outstation alone: the line says what is wrong with all of its own."""
 _DISABLED: Final = -1
 
 
@@ -70,24 +70,31 @@ def _item(outstation: Mapping[str, Any], line: Mapping[str, Any], rates: Rates) 
         host_of(master),
         per_second(to_s),
         per_second(from_s),
-        milliseconds(times.get("p50_s")),
-        milliseconds(times.get("p99_s")),
+        _times(times),
         _missed(outstation, rates),
     )
     if not outstation["enabled"]:
         trouble = _DISABLED
-    elif line and not line["is_up"]:
-        trouble = max(trouble, _LINE_DOWN)
+    elif _is_down(line):
+        trouble = _LINE_DOWN
     return Item(
         name=name,
         cells=cells,
         words=searched(name, str(outstation["link_address"]), outstation.get("line"), master),
         notes=tuple(_notes(outstation)),
-        complaints=tuple(_complaints(outstation)),
+        complaints=() if _is_down(line) else tuple(_complaints(outstation)),
         trouble=trouble,
         per_s=total(to_s, from_s),
         slow_s=times.get("p99_s") or 0.0,
     )
+
+
+def _is_down(line: Mapping[str, Any]) -> bool:
+    return bool(line) and not line["is_up"]
+
+
+def _times(times: Mapping[str, Any]) -> str:
+    return "/".join(milliseconds(times[key]) for key in ("p50_s", "p99_s")) if times else EMPTY
 
 
 def _missed(outstation: Mapping[str, Any], rates: Rates) -> Text:

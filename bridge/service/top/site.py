@@ -24,12 +24,13 @@ _LISTINGS: Final[dict[Part, Callable[[Document, Rates], Listing]]] = {
 _WORST_FIRST: Final = ("silent", "missing", "noise", "lost", "off", "idle", "answering")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Site:
     """What a bridge said of itself."""
 
     document: Document
     title: str
+    configuration: str
     heart: Lamp | None
     summary: Text
     lists: Mapping[Part, Listing]
@@ -46,21 +47,21 @@ def read(document: Document, earlier: Document | None) -> Site:
 
 def _read(document: Document, earlier: Document | None) -> Site:
     rates = Rates(document, earlier)
-    title = (
-        f"rtu-bridge {document['version']}, {document['configuration']}, up {duration(document['uptime_s'])}"
-    )
+    title = f"rtu-bridge {document['version']}, up {duration(document['uptime_s'])}"
     led = document.get("system_led")
     lists = {part: listing(document, rates) for part, listing in _LISTINGS.items()}
     heart = None if led is None else Lamp.of(led, "", 0.0, 0.0)
-    return Site(document, title, heart, _summary(document), lists)
+    return Site(document, title, document["configuration"], heart, _summary(document), lists)
 
 
 def _summary(document: Document) -> Text:
     lines, outstations = document["lines"], document["outstations"]
     down = sum(not line["is_up"] for line in lines)
+    masters = sum(len(server["sessions"]) for server in document["servers"])
     summary = Text(_some(len(lines), "line"))
     if down:
         summary.append(f", {down} down", style="red")
+    summary.append(f"; {_some(masters, 'master')}")
     summary.append(f"; {_some(len(outstations), 'RTU')}")
     enabled = [each for each in outstations if each["enabled"]]
     states = Counter(each["led"]["state"] for each in enabled)
@@ -69,8 +70,7 @@ def _summary(document: Document) -> Text:
         if states[state]:
             style = outstation_items.style_of(state)
             summary.append(", ").append(f"{states[state]} {state}", style=style)
-    masters = sum(len(server["sessions"]) for server in document["servers"])
-    return summary.append(f"; {_some(masters, 'master')}")
+    return summary
 
 
 def _some(number: int, what: str) -> str:

@@ -75,7 +75,7 @@ class Asking:
         problem, silent_s = self._problem, now - self._answered_s
         if silent_s > _OVERDUE_S + self._period_s:
             problem = f"{self._path}: the bridge has not answered for {silent_s:.0f} s"
-        return Answer(site, problem, now - at_s)
+        return Answer(site, problem, 0.0 if problem is None else float(int(now - at_s)))
 
     def _ask(self) -> None:
         while not self._is_over.is_set():

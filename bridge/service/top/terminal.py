@@ -14,10 +14,11 @@ from collections.abc import Iterator
 from types import FrameType
 from typing import Any, Final
 
+from rich.text import Text
+
 from bridge.service.panel import plain_console
 from bridge.service.top import keyboard
-from bridge.service.top.columns import Row
-from bridge.service.top.view import Size
+from bridge.service.top.view import Size, Still
 
 _ENTER: Final = "\x1b[?1049h\x1b[?25l\x1b[?7l"
 """The other screen, without a cursor, and without line breaks of its own."""
@@ -36,7 +37,7 @@ class Terminal:
         self._keyboard = keyboard.Keyboard()
         self._has_keys = sys.stdin.isatty()
         self._modes: list[Any] | None = None
-        self._shown: tuple[Row, ...] = ()
+        self._shown: tuple[Still, ...] = ()
         self._size = _USUAL_SIZE
         self._is_to_stop = self._is_to_enter = False
         self._is_to_clear = True
@@ -79,7 +80,7 @@ class Terminal:
         self._is_to_clear |= keyboard.REDRAW in pressed
         return pressed
 
-    def draw(self, rows: tuple[Row, ...], size: Size) -> None:
+    def draw(self, rows: tuple[Still, ...], size: Size) -> None:
         """Show a picture that was made for a size. Only what changed is sent."""
         if self._is_to_clear or size != self._size:
             self._is_to_clear = False
@@ -94,11 +95,13 @@ class Terminal:
         if changed:
             self._send(changed)
 
-    def _changes(self, at: int, row: Row, before: Row) -> str:
+    def _changes(self, at: int, row: Still, before: Still) -> str:
+        if row is before:
+            return ""
         is_alike = [each.cell_len for each in row] == [each.cell_len for each in before]
         sent, column = [], 1
         for number, piece in enumerate(row):
-            if not is_alike or piece != before[number] or piece.style != before[number].style:
+            if not (is_alike and _is_same(piece, before[number])):
                 with self._console.capture() as capture:
                     self._console.print(piece, end="", soft_wrap=True)
                 sent.append(f"\x1b[{at + 1};{column}H{capture.get()}")
@@ -145,6 +148,10 @@ class Terminal:
         if self._is_to_enter:
             self._is_to_enter = False
             self._enter()
+
+
+def _is_same(one: Text, other: Text) -> bool:
+    return one is other or (one == other and one.style == other.style)
 
 
 def _can_print(characters: str, encoding: str) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -10,18 +10,21 @@ from rich.text import Text
 
 from bridge.service.tables import age
 from bridge.service.top import details, guide
-from bridge.service.top.columns import Layout, Row, line, wrapped
+from bridge.service.top.columns import Cell, Layout, Row, beside, line, wrapped
 from bridge.service.top.items import Item
 from bridge.service.top.sharing import Share, share
 from bridge.service.top.site import Site
 from bridge.service.top.state import Mode, Part, Reach, ViewState, place
 
 _HEAD_ROWS, _FOOT_ROWS = 2, 1
-_NOTE_ROWS: Final = 2
-_ROWS_FOR_NOTES: Final = 14
-"""A screen that is lower needs every row for the lists."""
+_ROWS_PER_REMARK: Final = 5
+"""Of so many rows the lists leave one to what is said below them."""
 _MARKED, _HEADING, _HEADING_OF_CURSOR = "reverse", "dim", "bold cyan"
 _QUIET: Final = "dim"
+
+
+Still = tuple[Text, ...]
+"""A row at an instant."""
 
 
 class Size(NamedTuple):
@@ -40,7 +43,7 @@ class Answer:
     problem: str | None = None
     """Why there is no newer one."""
     age_s: float = 0.0
-    """How long ago that site was."""
+    """How long ago that site was, in whole seconds; only where there is a problem."""
     notes: tuple[str, ...] = ()
     """What is said below everything, where there is room."""
 
@@ -52,10 +55,16 @@ class Picture:
     rows: tuple[Row, ...]
     reach: Reach
 
+    def at(self, now: float) -> tuple[Still, ...]:
+        """Return the rows as they are at a time in seconds: what blinks is lit or dark."""
+        return tuple(
+            tuple(piece if isinstance(piece, Text) else piece.at(now) for piece in row) for row in self.rows
+        )
 
-def picture(answer: Answer, state: ViewState, size: Size, now: float) -> Picture:
-    """Return what to show at a time in seconds, and how far keys can move in it."""
-    head, foot = _head(answer, size.columns, now), [line(_foot(state), size.columns)]
+
+def picture(answer: Answer, state: ViewState, size: Size) -> Picture:
+    """Return what to show, and how far keys can move in it."""
+    head, foot = _head(answer, size.columns), [line(_foot(state), size.columns)]
     space = max(0, size.rows - _HEAD_ROWS - _FOOT_ROWS)
     if state.mode is Mode.HELP:
         body, reach = _scrolled(guide.text(answer.notes, size.columns), state, space)
@@ -64,23 +73,24 @@ def picture(answer: Answer, state: ViewState, size: Size, now: float) -> Picture
     elif state.mode is Mode.DETAILS:
         body, reach = _details(answer.site, state, Size(size.columns, space))
     else:
-        body, reach = _lists(answer, answer.site, state, Size(size.columns, space), now)
+        body, reach = _lists(answer, answer.site, state, Size(size.columns, space))
     blank = [line(Text(), size.columns)] * (space - len(body))
     return Picture(tuple([*head, *body, *blank, *foot][: size.rows]), reach)
 
 
-def _head(answer: Answer, width: int, now: float) -> list[Row]:
+def _head(answer: Answer, width: int) -> list[Row]:
     site = answer.site
-    title = Text("rtu-bridge" if site is None else site.title, style="bold")
-    if site is not None and site.heart is not None:
-        title.append("  system ").append_text(site.heart.at(now))
+    title: list[Cell] = [Text("rtu-bridge" if site is None else site.title, style="bold")]
+    if site is not None:
+        title += [] if site.heart is None else ["system", site.heart]
+        title.append(Text(site.configuration, style=_QUIET))
     if answer.problem is None:
         second = Text() if site is None else site.summary
     else:
         second = Text(f"! {answer.problem}", style="bold red")
         if site is not None:
             second.append(f"; below is what it said {age(answer.age_s)}")
-    return [line(title, width), line(second, width)]
+    return [beside(title, width), line(second, width)]
 
 
 def _foot(state: ViewState) -> Text:
@@ -90,9 +100,10 @@ def _foot(state: ViewState) -> Text:
         return _keys("", ("↑↓", "scroll"), ("Esc", "back"), ("q", "quit"))
     if state.mode is Mode.DETAILS:
         return _keys("", ("↑↓", "scroll"), ("←→", "others"), ("Esc", "back"), ("?", "help"), ("q", "quit"))
-    is_filtered = f"only: {state.filter} (Esc shows all)" if state.filter else ""
+    if state.filter:
+        return _keys(f"only: {state.filter}", ("Esc", "shows all"), ("?", "help"), ("q", "quit"))
     return _keys(
-        is_filtered,
+        "",
         ("↑↓", "move"),
         ("Enter", "details"),
         ("Tab", "next list"),
@@ -121,27 +132,30 @@ def _details(site: Site, state: ViewState, size: Size) -> tuple[list[Row], Reach
     if chosen not in names:
         gone = Text(f"{chosen} is not there any more", style="yellow")
         return [line(gone, size.columns)], Reach(names)
-    body, reach = _scrolled(details.text(site, state.part, chosen, size.columns), state, size.rows)
-    return body, Reach(names, reach.page, reach.depth)
+    at = names.index(chosen)
+    head = _table(site, state.part, items[at : at + 1], Share(1, 2), None, size.columns)
+    text = details.text(site, state.part, chosen, size.columns)
+    body, reach = _scrolled(text, state, max(0, size.rows - len(head)))
+    return [*head, *body], Reach(names, reach.page, reach.depth)
 
 
-def _lists(answer: Answer, site: Site, state: ViewState, size: Size, now: float) -> tuple[list[Row], Reach]:
+def _lists(answer: Answer, site: Site, state: ViewState, size: Size) -> tuple[list[Row], Reach]:
     picked = {part: site.lists[part].picked(state.order, state.filter) for part in Part}
     names = tuple(item.name for item in picked[state.part])
     cursor = place(state, names)
-    note_rows = _NOTE_ROWS if size.rows >= _ROWS_FOR_NOTES else 0
-    shares = share({part: len(items) for part, items in picked.items()}, state.part, size.rows - note_rows)
+    remarks = _remarks(picked, state.part, cursor, size.columns)
+    for_lists = size.rows - min(len(remarks), size.rows // _ROWS_PER_REMARK)
+    shares = share({part: len(items) for part, items in picked.items()}, state.part, for_lists)
     rows: list[Row] = []
     for part, items in picked.items():
         at = cursor if part is state.part else None
-        rows += _table(site, part, items, shares[part], at, size.columns, now)
-    left = size.rows - len(rows)
-    rows += _remarks(answer, picked, state.part, cursor, Size(size.columns, left))
+        rows += _table(site, part, items, shares[part], at, size.columns)
+    rows += _below(remarks, answer.notes, Size(size.columns, size.rows - len(rows)))
     return rows, Reach(names, page=max(1, shares[state.part].items - 1))
 
 
 def _table(
-    site: Site, part: Part, items: Sequence[Item], given: Share, cursor: int | None, width: int, now: float
+    site: Site, part: Part, items: Sequence[Item], given: Share, cursor: int | None, width: int
 ) -> list[Row]:
     if not given.rows:
         return []
@@ -152,23 +166,23 @@ def _table(
     if len(shown) < len(items):
         headings[0] += f" {first + 1}-{first + len(shown)}/{len(items)}"
     layout = Layout(columns, [headings, *(item.cells for item in items)], width)
-    rows = [layout.row(headings, now, _HEADING if cursor is None else _HEADING_OF_CURSOR)]
+    rows = [layout.row(headings, _HEADING if cursor is None else _HEADING_OF_CURSOR)]
     for at, item in enumerate(shown, start=first):
-        rows.append(layout.row(item.cells, now, _MARKED if at == cursor else ""))
+        rows.append(layout.row(item.cells, _MARKED if at == cursor else ""))
     return rows
 
 
-def _remarks(
-    answer: Answer, picked: dict[Part, tuple[Item, ...]], part: Part, cursor: int, size: Size
-) -> list[Row]:
-    """Return what is said of the item under the cursor, then what is wrong elsewhere, then the notes."""
+def _remarks(picked: Mapping[Part, Sequence[Item]], part: Part, cursor: int, width: int) -> list[Row]:
+    """Return what is said of the item under the cursor, then what is wrong elsewhere."""
     chosen = picked[part][cursor : cursor + 1]
-    said = [row for item in chosen for note in item.notes for row in wrapped(note, size.columns)]
-    for items in picked.values():
-        for item in items:
-            if item not in chosen:
-                said += (line(complaint, size.columns) for complaint in item.complaints)
-    if answer.notes and len(said) + len(answer.notes) + 2 <= size.rows:
-        said += [line(Text(note), size.columns) for note in ("", *answer.notes)]
-    is_roomy = len(said) < size.rows
-    return [*([line(Text(), size.columns)] if is_roomy else []), *said][: size.rows]
+    said = [row for item in chosen for note in item.notes for row in wrapped(note, width)]
+    others = (item for items in picked.values() for item in items if item not in chosen)
+    return [*said, *(line(complaint, width) for item in others for complaint in item.complaints)]
+
+
+def _below(remarks: Sequence[Row], notes: Sequence[str], size: Size) -> list[Row]:
+    blank = line(Text(), size.columns)
+    rows = [*([blank] if len(remarks) < size.rows else []), *remarks]
+    if notes and len(rows) + 1 + len(notes) <= size.rows:
+        rows += [blank, *(line(Text(note, style=_QUIET), size.columns) for note in notes)]
+    return rows[: size.rows]
