@@ -308,8 +308,8 @@ def _profile(options: argparse.Namespace) -> int:
 
 def _status(options: argparse.Namespace) -> int:
     from bridge.endpoints.status import fetch
+    from bridge.service.no_status import NO_STATUS, reason_of
     from bridge.service.panel import print_status, readable
-    from bridge.service.problems import NO_STATUS, reason_of
 
     if options.watch is not None:
         return _watch(options)
@@ -339,7 +339,7 @@ def _watch(options: argparse.Namespace) -> int:
 
 def _leds(options: argparse.Namespace) -> int:
     from bridge.endpoints.control import ask, control_path
-    from bridge.service.problems import NO_STATUS, reason_of
+    from bridge.service.no_status import NO_STATUS, reason_of
 
     path = control_path(options.socket or _status_socket(options.config))
     asked = {"do": options.request}

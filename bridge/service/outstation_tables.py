@@ -145,7 +145,8 @@ def _overview_row(outstation: Outstation) -> tuple[Cell, ...]:
         led(outstation["led"]),
         outstation["name"] if outstation["enabled"] else f"{outstation['name']} (disabled)",
         str(outstation["link_address"]),
-        outstation["line"],
+        # One in the bridge itself is on no line.
+        outstation.get("line") or EMPTY,
         outstation["master"] or "none",
         milliseconds(outstation.get("last_response_s")),
     )

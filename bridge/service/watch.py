@@ -15,8 +15,8 @@ from rich.text import Text
 
 from bridge.endpoints.status import fetch
 from bridge.service import streams
+from bridge.service.no_status import NO_STATUS, problem_of
 from bridge.service.panel import plain_console, readable, render
-from bridge.service.problems import NO_STATUS, problem_of
 from bridge.service.top import live
 
 _ENDS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

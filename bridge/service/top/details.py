@@ -22,7 +22,8 @@ def text(site: Site, part: Part, item: str, width: int) -> list[Row]:
     """Return everything that is known of an item, line by line."""
     document, counted = only(site, part, item)
     parts: list[RenderableType] = []
-    for section in sections(document):
+    # What an outstation's first table says stands above, as a row of the list.
+    for section in list(sections(document))[part is Part.OUTSTATIONS :]:
         parts += ["", *section]
     parts += ["", build((name("key of the status"), name("value")), _values(counted))]
     return _rendered(parts, width)

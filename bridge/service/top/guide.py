@@ -30,12 +30,12 @@ LEDs, as they blink on the front panel
   answering  no answer is missing
 
 Columns
-  to/s, from/s     frames a second to the RTUs and from them, over the last seconds
+  to/s, from/s     frames a second to the RTUs and from them, of late
   load             how much of the time octets are on the line
-  bad CRC          frames with CRC errors that were heard on the line since start
+  bad CRC          frames with CRC errors on the line since start
   waiting          requests that wait for their turn
-  p50/p99 ms       half, and 99 of 100, of the last 512 answers came within this
-  missed           requests without an answer since start; red while there is none
+  p50/p99 ms       half, and 99 %, of the last 512 answers came within this
+  missed           requests without an answer since start; red: the last one
   bad octets       of masters that are no DNP3 frame
 
 Below the lists: about the item under the cursor, then what is wrong elsewhere."""

@@ -9,8 +9,10 @@ from typing import Any, Final
 from rich.text import Text
 
 from bridge.service.tables import EMPTY
-from bridge.service.top.columns import Cell, Column
+from bridge.service.top.columns import Cell, Column, Layout, Window
 from bridge.service.top.state import Order
+
+_ANY_WIDTH: Final = 80
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +48,15 @@ class Listing:
         wanted = words.casefold()
         found = (item for item in self.items if wanted in item.words.casefold())
         return tuple(sorted(found, key=_KEYS[order]))
+
+    def check(self) -> None:
+        """Raise what showing one of its items would raise."""
+        rows = [item.cells for item in self.items]
+        layout = Layout(self.columns, rows, _ANY_WIDTH)
+        for row in rows:
+            for piece in layout.row(row):
+                if isinstance(piece, Window):
+                    piece.at(0.0)
 
 
 _KEYS: Final[dict[Order, Callable[[Item], Any]]] = {

@@ -98,8 +98,8 @@ def _trouble(line: Mapping[str, Any], *, is_noisy: bool, has_problem: bool) -> i
 
 def _notes(line: Mapping[str, Any]) -> Iterator[Text]:
     said = [f"{line['name']}: {line['device']}"]
-    lost = line.get("losses", 0)
-    said += [f"lost {lost} times"] * bool(lost)
-    said += [f"{line['octets_discarded']} octets dropped"] * bool(line.get("octets_discarded"))
-    said += [f"frames dropped: {counts(line['drops'])}"] * bool(line.get("drops"))
+    lost, octets, drops = (line.get(key) for key in ("losses", "octets_discarded", "drops"))
+    said += [f"lost {lost} times"] if lost else []
+    said += [f"{octets} octets dropped"] if octets else []
+    said += [f"frames dropped: {counts(drops)}"] if drops else []
     yield Text("; ".join(said))

@@ -46,8 +46,8 @@ def _server(server: Mapping[str, Any], served: Sequence[Mapping[str, Any]], sess
         _said(ends, drops),
     )
     note = f"{name} listens on {server['listen']}, {server['link_error_mode']} mode"
-    note += f"; sessions ended: {counts(ends)}" * bool(ends)
-    note += f"; frames dropped: {counts(drops)}" * bool(drops)
+    note += f"; sessions ended: {counts(ends)}" if ends else ""
+    note += f"; frames dropped: {counts(drops)}" if drops else ""
     peers = (session["peer"] for session in server["sessions"])
     words = searched(name, server["listen"], related=[*peers, *_related(served)])
     return Item(
@@ -97,5 +97,6 @@ def _related(outstations: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 
 
 def _said(ends: Mapping[str, int], drops: Mapping[str, int]) -> str:
-    said = [counts(ends)] * bool(ends) + [f"dropped: {counts(drops)}"] * bool(drops)
+    said = [counts(ends)] if ends else []
+    said += [f"dropped: {counts(drops)}"] if drops else []
     return "; ".join(said)

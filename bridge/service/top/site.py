@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from rich.text import Text
 
+from bridge.service.panel import readable
 from bridge.service.tables import duration
 from bridge.service.top import line_items, master_items, outstation_items
 from bridge.service.top.items import Listing
@@ -39,10 +40,14 @@ class Site:
 def read(document: Document, earlier: Document | None) -> Site:
     """Return what there is to show. ValueError where the document is no status of this program."""
     try:
-        return _read(document, earlier)
+        site = _read(document, earlier)
+        readable(document)
+        for listing in site.lists.values():
+            listing.check()
     except Exception as error:
         # Any: whoever answered may have put every type and depth of JSON everywhere.
         raise ValueError("what it answers is no status of this program") from error
+    return site
 
 
 def _read(document: Document, earlier: Document | None) -> Site:
@@ -51,7 +56,9 @@ def _read(document: Document, earlier: Document | None) -> Site:
     led = document.get("system_led")
     lists = {part: listing(document, rates) for part, listing in _LISTINGS.items()}
     heart = None if led is None else Lamp.of(led, "", 0.0, 0.0)
-    return Site(document, title, document["configuration"], heart, _summary(document), lists)
+    if heart is not None:
+        heart.at(0.0)
+    return Site(document, title, str(document["configuration"]), heart, _summary(document), lists)
 
 
 def _summary(document: Document) -> Text:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Final, Protocol
 
 from bridge.endpoints.status import fetch
-from bridge.service.problems import NO_STATUS, problem_of
+from bridge.service.no_status import NO_STATUS, problem_of
 from bridge.service.top.rates import Document
 from bridge.service.top.site import Site, read
 from bridge.service.top.view import Answer
@@ -74,8 +74,9 @@ class Asking:
         site, at_s = (None, now) if self._site is None else self._site
         problem, silent_s = self._problem, now - self._answered_s
         if silent_s > _OVERDUE_S + self._period_s:
-            problem = f"{self._path}: the bridge has not answered for {silent_s:.0f} s"
-        return Answer(site, problem, 0.0 if problem is None else float(int(now - at_s)))
+            problem = f"the bridge has not answered for {silent_s:.0f} s"
+        age_s = 0.0 if problem is None else float(int(now - at_s))
+        return Answer(site, problem, self._path, age_s)
 
     def _ask(self) -> None:
         while not self._is_over.is_set():
@@ -83,7 +84,7 @@ class Asking:
             try:
                 site = self._history.read(fetch(self._path))
             except NO_STATUS as error:
-                self._problem = f"{self._path}: {problem_of(error)}"
+                self._problem = problem_of(error)
                 # It did not even take the question, or took too long: that is not what it answered.
                 if isinstance(error, TimeoutError):
                     continue

@@ -21,6 +21,22 @@ _ROWS_PER_REMARK: Final = 5
 """Of so many rows the lists leave one to what is said below them."""
 _MARKED, _HEADING, _HEADING_OF_CURSOR = "reverse", "dim", "bold cyan"
 _QUIET: Final = "dim"
+# The first ones stay where the screen is narrow.
+_KEYS: Final = {
+    Mode.LIST: (
+        ("q", "quit"),
+        ("?", "help"),
+        ("↑↓", "move"),
+        ("Enter", "details"),
+        ("Tab", "next list"),
+        ("f", "filter"),
+        ("s", "sort: {}"),
+    ),
+    Mode.FILTER: (("Enter", "keeps it"), ("Esc", "shows all")),
+    Mode.DETAILS: (("q", "quit"), ("Esc", "back"), ("↑↓", "scroll"), ("←→", "others"), ("?", "help")),
+    Mode.HELP: (("q", "quit"), ("Esc", "back"), ("↑↓", "scroll")),
+}
+_KEYS_OF_FILTERED: Final = (("Esc", "shows all"), *_KEYS[Mode.LIST])
 
 
 Still = tuple[Text, ...]
@@ -42,6 +58,8 @@ class Answer:
     """The last there was."""
     problem: str | None = None
     """Why there is no newer one."""
+    where: str = ""
+    """Where the bridge was asked."""
     age_s: float = 0.0
     """How long ago that site was, in whole seconds; only where there is a problem."""
     notes: tuple[str, ...] = ()
@@ -90,33 +108,19 @@ def _head(answer: Answer, width: int) -> list[Row]:
         second = Text(f"! {answer.problem}", style="bold red")
         if site is not None:
             second.append(f"; below is what it said {age(answer.age_s)}")
+        second.append(f"  {answer.where}", style="not bold")
     return [beside(title, width), line(second, width)]
 
 
 def _foot(state: ViewState) -> Text:
+    said = ""
+    keys = _KEYS[state.mode]
     if state.mode is Mode.FILTER:
-        return _keys(f"filter: {state.filter}_", ("Enter", "keeps it"), ("Esc", "shows all"))
-    if state.mode is Mode.HELP:
-        return _keys("", ("↑↓", "scroll"), ("Esc", "back"), ("q", "quit"))
-    if state.mode is Mode.DETAILS:
-        return _keys("", ("↑↓", "scroll"), ("←→", "others"), ("Esc", "back"), ("?", "help"), ("q", "quit"))
-    if state.filter:
-        return _keys(f"only: {state.filter}", ("Esc", "shows all"), ("?", "help"), ("q", "quit"))
-    return _keys(
-        "",
-        ("↑↓", "move"),
-        ("Enter", "details"),
-        ("Tab", "next list"),
-        ("f", "filter"),
-        ("s", f"sort: {state.order}"),
-        ("?", "help"),
-        ("q", "quit"),
-    )
-
-
-def _keys(first: str, *keys: tuple[str, str]) -> Text:
-    said = [Text.assemble((key, "bold"), (f" {does}", _QUIET)) for key, does in keys]
-    return Text("  ").join([Text(first, style="yellow"), *said] if first else said)
+        said = f"filter: {state.filter}_"
+    elif state.mode is Mode.LIST and state.filter:
+        said, keys = f"only: {state.filter}", _KEYS_OF_FILTERED
+    shown = [Text.assemble((key, "bold"), (f" {does.format(state.order)}", _QUIET)) for key, does in keys]
+    return Text("  ").join([Text(said, style="yellow"), *shown] if said else shown)
 
 
 def _scrolled(lines: Sequence[Row], state: ViewState, space: int) -> tuple[list[Row], Reach]:
@@ -143,13 +147,14 @@ def _lists(answer: Answer, site: Site, state: ViewState, size: Size) -> tuple[li
     picked = {part: site.lists[part].picked(state.order, state.filter) for part in Part}
     names = tuple(item.name for item in picked[state.part])
     cursor = place(state, names)
-    remarks = _remarks(picked, state.part, cursor, size.columns)
-    for_lists = size.rows - min(len(remarks), size.rows // _ROWS_PER_REMARK)
+    # However much there is to say of each: the lists must not jump while the cursor moves.
+    for_lists = size.rows - size.rows // _ROWS_PER_REMARK
     shares = share({part: len(items) for part, items in picked.items()}, state.part, for_lists)
     rows: list[Row] = []
     for part, items in picked.items():
         at = cursor if part is state.part else None
         rows += _table(site, part, items, shares[part], at, size.columns)
+    remarks = _remarks(picked, state.part, cursor, size.columns)
     rows += _below(remarks, answer.notes, Size(size.columns, size.rows - len(rows)))
     return rows, Reach(names, page=max(1, shares[state.part].items - 1))
 
@@ -163,7 +168,7 @@ def _table(
     first = given.first(len(items), cursor or 0)
     shown = items[first : first + given.items]
     headings = [column.heading for column in columns]
-    if len(shown) < len(items):
+    if shown and len(shown) < len(items):
         headings[0] += f" {first + 1}-{first + len(shown)}/{len(items)}"
     layout = Layout(columns, [headings, *(item.cells for item in items)], width)
     rows = [layout.row(headings, _HEADING if cursor is None else _HEADING_OF_CURSOR)]
