@@ -81,7 +81,7 @@ def _item(outstation: Mapping[str, Any], line: Mapping[str, Any], rates: Rates) 
         name=name,
         cells=cells,
         words=searched(name, str(outstation["link_address"]), outstation.get("line"), master),
-        notes=tuple(_notes(outstation)),
+        notes=tuple(_notes(outstation, line)),
         complaints=() if _is_down(line) else tuple(_complaints(outstation)),
         trouble=trouble,
         per_s=total(to_s, from_s),
@@ -106,10 +106,12 @@ def _missed(outstation: Mapping[str, Any], rates: Rates) -> Text:
     return Text(str(missed), style="" if outstation.get("is_answering") or not missed else "red")
 
 
-def _notes(outstation: Mapping[str, Any]) -> Iterator[Text]:
+def _notes(outstation: Mapping[str, Any], line: Mapping[str, Any]) -> Iterator[Text]:
     name, diagnosis = outstation["name"], outstation.get("diagnosis")
     if not outstation["enabled"]:
         yield Text(f"{name} is disabled in the configuration")
+    elif _is_down(line):
+        yield Text(f"{name}: its line {line['name']} is down", style="red")
     elif diagnosis is not None and diagnosis["last_miss"] is not None:
         yield miss(name, diagnosis["last_miss"])
     elif diagnosis is not None and diagnosis["requests"] > 0:

@@ -258,6 +258,12 @@ def test_why_an_outstation_does_not_answer() -> None:
     assert notes(silent["pole-12"]) == complaints(silent["pole-12"]) == [sentence]
 
 
+def test_of_an_outstation_on_a_line_that_is_down_the_line_is_said() -> None:
+    missed = outstation(state="silent", diagnosis=diagnosis(last_miss=MISS))
+    (item,) = items(RTUS, status(lines=[down()], outstations=[missed])).values()
+    assert notes(item) == ["pole-12: its line bay1 is down"]
+
+
 def test_a_miss_of_the_past_is_said_when_asked_for() -> None:
     past = diagnosis(last_miss=MISS | {"answered_since": True})
     (fine,) = items(RTUS, status(outstations=[outstation(diagnosis=past)])).values()
