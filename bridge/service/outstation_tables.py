@@ -145,8 +145,7 @@ def _overview_row(outstation: Outstation) -> tuple[Cell, ...]:
         led(outstation["led"]),
         outstation["name"] if outstation["enabled"] else f"{outstation['name']} (disabled)",
         str(outstation["link_address"]),
-        # One in the bridge itself is on no line.
-        outstation.get("line") or EMPTY,
+        outstation["line"],
         outstation["master"] or "none",
         milliseconds(outstation.get("last_response_s")),
     )

@@ -48,8 +48,7 @@ def _without_load(row: tuple[T, ...]) -> tuple[T, ...]:
 def _item(document: Document, line: Mapping[str, Any], rates: Rates) -> Item:
     name = line["name"]
     outstations = [each for each in document["outstations"] if each.get("line") == name]
-    sent = [rates.of(each, "frames_from_master", "outstations", each["name"]) for each in outstations]
-    to_s = total(*sent) if any(rate is not None for rate in sent) else None
+    to_s = _sent_per_s(line, outstations, rates)
     from_s = rates.of(line, "frames_heard", "lines", name)
     crc_s = rates.of(line, "crc_errors", "lines", name) or 0.0
     problems = tuple(line_tables.problems(line))
@@ -73,6 +72,16 @@ def _item(document: Document, line: Mapping[str, Any], rates: Rates) -> Item:
         trouble=_trouble(line, is_noisy=crc_s > 0, has_problem=bool(problems)),
         per_s=total(to_s, from_s),
     )
+
+
+def _sent_per_s(
+    line: Mapping[str, Any], outstations: Sequence[Mapping[str, Any]], rates: Rates
+) -> float | None:
+    if "frames_sent" in line:
+        return rates.of(line, "frames_sent", "lines", line["name"])
+    # Of a bridge that counts it for each outstation only.
+    sent = [rates.of(each, "frames_from_master", "outstations", each["name"]) for each in outstations]
+    return total(*sent) if any(rate is not None for rate in sent) else None
 
 
 def _related(outstations: Sequence[Mapping[str, Any]]) -> Iterator[str]:

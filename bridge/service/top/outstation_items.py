@@ -66,7 +66,7 @@ def _item(outstation: Mapping[str, Any], line: Mapping[str, Any], rates: Rates) 
         name if outstation["enabled"] else f"{name} (disabled)",
         Lamp.of(led, style, total(to_s, from_s), errors_s or 0.0),
         str(outstation["link_address"]),
-        str(outstation.get("line") or EMPTY),
+        _place(outstation),
         host_of(master),
         per_second(to_s),
         per_second(from_s),
@@ -87,6 +87,11 @@ def _item(outstation: Mapping[str, Any], line: Mapping[str, Any], rates: Rates) 
         per_s=total(to_s, from_s),
         slow_s=times.get("p99_s") or 0.0,
     )
+
+
+def _place(outstation: Mapping[str, Any]) -> str:
+    # One in the bridge itself is on no line.
+    return str(outstation["line"] or f"({outstation.get('local') or 'local'})")
 
 
 def _is_down(line: Mapping[str, Any]) -> bool:
@@ -123,6 +128,8 @@ def _notes(outstation: Mapping[str, Any], line: Mapping[str, Any]) -> Iterator[T
         yield Text(f"{name}: no master is connected")
     else:
         yield Text(f"{name}: its master has asked nothing yet")
+    if outstation.get("pre_emptions"):
+        yield Text(f"{name}: {outstation['pre_emptions']} times a newer connection took over")
     yield from _advice(outstation)
 
 

@@ -24,6 +24,8 @@ _ENTER: Final = "\x1b[?1049h\x1b[?25l\x1b[?7l"
 """The other screen, without a cursor, and without line breaks of its own."""
 _LEAVE: Final = "\x1b[0m\x1b[?7h\x1b[?25h\x1b[?1049l"
 _CLEAR: Final = "\x1b[0m\x1b[2J"
+_INPUT_MODES: Final = 0
+"""Where these are in what termios gives."""
 _LONGEST_READ: Final = 4096
 _USUAL_SIZE: Final = Size(80, 24)
 _SUBSTITUTES: Final = str.maketrans("●○…↑↓←→", "*o~^v<>")
@@ -118,8 +120,12 @@ class Terminal:
         if self._has_keys:
             if self._modes is None:
                 self._modes = termios.tcgetattr(sys.stdin)
-            # Ctrl-C stays a signal: it ends the program also while that is waiting for something.
+            # Ctrl-C stays a signal: it ends the program also while that is waiting for something. After Ctrl-S
+            # nothing more could be written, not even what gives the screen back.
             tty.setcbreak(sys.stdin, termios.TCSANOW)
+            modes = termios.tcgetattr(sys.stdin)
+            modes[_INPUT_MODES] &= ~termios.IXON
+            termios.tcsetattr(sys.stdin, termios.TCSANOW, modes)
         self._is_to_clear = True
         self._send(_ENTER)
 

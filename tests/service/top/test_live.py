@@ -101,6 +101,16 @@ def test_the_terminal_is_given_back(path: Path, how: str | signal.Signals) -> No
         assert is_given_back(program, modes)
 
 
+def test_control_s_does_not_stop_it_for_ever(path: Path) -> None:
+    with answering(path, LARGE), top(path) as program:
+        modes = termios.tcgetattr(program.terminal)
+        shown(program, "substation-5-recloser-1")
+        since(program, "Keys", keys="\x13?")
+        program.signal(signal.SIGTERM)
+        assert program.wait() == 0
+        assert is_given_back(program, modes)
+
+
 def test_the_terminal_is_given_back_after_a_bug(path: Path) -> None:
     broken = "from bridge.service.top import live; live.picture = lambda *seen: 1 / 0\n"
     start = ("-c", broken + "import sys; from bridge.service.cli import main; sys.exit(main())")

@@ -107,12 +107,11 @@ def test_an_outstation_that_is_disabled_or_not_on_a_line() -> None:
         for key, value in outstation(state="off", enabled=False, master=None).items()
         if key in keys
     }
-    local = {key: value for key, value in outstation("itself").items() if key not in ("line", "diagnosis")}
-    rows = cells(RTUS, status(outstations=[disabled, local, local | {"name": "other", "line": None}]))
+    local = {key: value for key, value in outstation("itself", line=None).items() if key != "diagnosis"}
+    rows = cells(RTUS, status(outstations=[disabled, local | {"local": "appliance"}]))
     assert [(row["RTU"], row["line"], row["master"], row["missed"]) for row in rows] == [
         ("pole-12 (disabled)", "bay1", "-", "-"),
-        ("itself", "-", "10.1.1.5", "-"),
-        ("other", "-", "10.1.1.5", "-"),
+        ("itself", "(appliance)", "10.1.1.5", "-"),
     ]
     assert notes(items(RTUS, status(outstations=[disabled]))["pole-12"]) == [
         "pole-12 is disabled in the configuration"
@@ -152,6 +151,13 @@ def test_rates_are_differences_over_the_bridges_own_time() -> None:
     assert (rtu["to/s"], rtu["from/s"]) == ("2.5", "12")
     assert (bus["to/s"], bus["from/s"]) == ("2.5", "25")
     assert (master["to/s"], master["from/s"]) == ("0.5", "0")
+
+
+def test_what_a_line_sends_is_its_own_counter_where_it_has_one() -> None:
+    before = status(lines=[line(frames_sent=10)])
+    after = later(before, by_s=4.0)
+    after["lines"][0]["frames_sent"] += 2
+    assert cells(LINES, after, before)[0]["to/s"] == "0.5"
 
 
 @pytest.mark.parametrize("by_s", [0.0, -93000.0], ids=["the same", "after a restart"])
@@ -278,11 +284,15 @@ def test_a_miss_of_the_past_is_said_when_asked_for() -> None:
     [
         ({}, "pole-12: 1200 answers to 1204 requests, the last after 52.3 ms"),
         ({"diagnosis": diagnosis(requests=0)}, "pole-12: its master has asked nothing yet"),
+        (
+            {"pre_emptions": 2, "diagnosis": diagnosis(requests=0)},
+            "pole-12: its master has asked nothing yet|pole-12: 2 times a newer connection took over",
+        ),
         ({"diagnosis": diagnosis(requests=0), "master": None}, "pole-12: no master is connected"),
     ],
 )
 def test_what_is_said_of_an_outstation_without_a_miss(changed: dict[str, Any], said: str) -> None:
-    assert notes(items(RTUS, status(outstations=[outstation(**changed)]))["pole-12"]) == [said]
+    assert notes(items(RTUS, status(outstations=[outstation(**changed)]))["pole-12"]) == said.split("|")
 
 
 def test_a_response_timeout_that_is_too_short_is_said() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
@@ -72,7 +73,8 @@ def row_of(rows: list[str], start: str) -> int:
 
 
 def rtus_of(rows: list[str]) -> list[str]:
-    return [row.split()[0] for row in rows if row.startswith("substation-") and "," not in row]
+    is_row = re.compile(r"substation-\S+ +[●○] ").match
+    return [row.split()[0] for row in rows if is_row(row)]
 
 
 def test_a_small_site_on_a_usual_terminal() -> None:
