@@ -120,8 +120,8 @@ class Terminal:
         if self._has_keys:
             if self._modes is None:
                 self._modes = termios.tcgetattr(sys.stdin)
-            # Ctrl-C stays a signal: it ends the program also while that is waiting for something. After Ctrl-S
-            # nothing more could be written, not even what gives the screen back.
+            # Ctrl-C stays a signal: it ends the program also while that is waiting for something.
+            # Not so Ctrl-S: nothing more could be written then, not even what gives the screen back.
             tty.setcbreak(sys.stdin, termios.TCSANOW)
             modes = termios.tcgetattr(sys.stdin)
             modes[_INPUT_MODES] &= ~termios.IXON
