@@ -54,33 +54,29 @@ def listing(document: Document, rates: Rates) -> Listing:
 
 
 def _item(outstation: Mapping[str, Any], line: Mapping[str, Any], rates: Rates) -> Item:
-    name, led = outstation["name"], outstation["led"]
-    where = ("outstations", name)
-    to_s = rates.of(outstation, "frames_from_master", *where)
-    from_s = rates.of(outstation, "frames_to_master", *where)
+    name, master = outstation["name"], outstation["master"]
+    to_s, from_s = (
+        rates.of(outstation, key, "outstations", name) for key in ("frames_from_master", "frames_to_master")
+    )
     errors_s = rates.of(line, "crc_errors", "lines", line["name"]) if line else None
-    trouble, style = _TROUBLES.get(led["state"], (1, ""))
     times = (outstation.get("diagnosis") or {}).get("response_times") or {}
-    master = outstation["master"]
+    trouble, style = _trouble(outstation, line)
     cells: tuple[Cell, ...] = (
         name if outstation["enabled"] else f"{name} (disabled)",
-        Lamp.of(led, style, total(to_s, from_s), errors_s or 0.0),
+        Lamp.of(outstation["led"], style, total(to_s, from_s), errors_s or 0.0),
         str(outstation["link_address"]),
-        _place(outstation),
+        # One in the bridge itself is on no line.
+        outstation["line"] or "(local)",
         host_of(master),
         per_second(to_s),
         per_second(from_s),
         _times(times),
-        _missed(outstation, rates),
+        _missed(outstation),
     )
-    if not outstation["enabled"]:
-        trouble = _DISABLED
-    elif _is_down(line):
-        trouble = _LINE_DOWN
     return Item(
         name=name,
         cells=cells,
-        words=searched(name, str(outstation["link_address"]), outstation.get("line"), master),
+        words=searched(name, str(outstation["link_address"]), outstation["line"], master),
         notes=tuple(_notes(outstation, line)),
         complaints=() if _is_down(line) else tuple(_complaints(outstation)),
         trouble=trouble,
@@ -89,9 +85,11 @@ def _item(outstation: Mapping[str, Any], line: Mapping[str, Any], rates: Rates) 
     )
 
 
-def _place(outstation: Mapping[str, Any]) -> str:
-    # One in the bridge itself is on no line.
-    return str(outstation["line"] or f"({outstation.get('local') or 'local'})")
+def _trouble(outstation: Mapping[str, Any], line: Mapping[str, Any]) -> tuple[int, str]:
+    trouble, style = _TROUBLES.get(outstation["led"]["state"], (1, ""))
+    if not outstation["enabled"]:
+        return _DISABLED, style
+    return (_LINE_DOWN if _is_down(line) else trouble), style
 
 
 def _is_down(line: Mapping[str, Any]) -> bool:
@@ -102,11 +100,10 @@ def _times(times: Mapping[str, Any]) -> str:
     return "/".join(milliseconds(times[key]) for key in ("p50_s", "p99_s")) if times else EMPTY
 
 
-def _missed(outstation: Mapping[str, Any], rates: Rates) -> Text:
+def _missed(outstation: Mapping[str, Any]) -> Text:
     diagnosis = outstation.get("diagnosis")
     if diagnosis is None:
         return Text(EMPTY)
-    # Growing while nobody answers; a request that is on the line now is not missed yet.
     missed = diagnosis["requests"] - diagnosis["answers"]
     return Text(str(missed), style="" if outstation.get("is_answering") or not missed else "red")
 
@@ -126,6 +123,8 @@ def _notes(outstation: Mapping[str, Any], line: Mapping[str, Any]) -> Iterator[T
         )
     elif outstation["master"] is None:
         yield Text(f"{name}: no master is connected")
+    elif diagnosis is None:
+        yield Text(f"{name}: its master is {outstation['master']}")
     else:
         yield Text(f"{name}: its master has asked nothing yet")
     if outstation.get("pre_emptions"):

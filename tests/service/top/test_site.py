@@ -111,11 +111,11 @@ def test_an_outstation_that_is_disabled_or_not_on_a_line() -> None:
     rows = cells(RTUS, status(outstations=[disabled, local | {"local": "appliance"}]))
     assert [(row["RTU"], row["line"], row["master"], row["missed"]) for row in rows] == [
         ("pole-12 (disabled)", "bay1", "-", "-"),
-        ("itself", "(appliance)", "10.1.1.5", "-"),
+        ("itself", "(local)", "10.1.1.5", "-"),
     ]
-    assert notes(items(RTUS, status(outstations=[disabled]))["pole-12"]) == [
-        "pole-12 is disabled in the configuration"
-    ]
+    said = items(RTUS, status(outstations=[disabled, local]))
+    assert notes(said["pole-12"]) == ["pole-12 is disabled in the configuration"]
+    assert notes(said["itself"]) == ["itself: its master is 10.1.1.5:4021"]
 
 
 def test_servers_and_masters() -> None:
