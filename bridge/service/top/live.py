@@ -6,7 +6,7 @@ import time
 from typing import Final
 
 from bridge.service.top.sources import Asking, Source
-from bridge.service.top.state import Reach, ViewState, press
+from bridge.service.top.state import ViewState, press
 from bridge.service.top.terminal import Terminal
 from bridge.service.top.view import Answer, Picture, Size, picture
 
@@ -27,21 +27,19 @@ class Live:
     def step(self, wait_s: float) -> bool:
         """Wait so long for keys, show what there is now, and return whether to go on."""
         for key in self._terminal.keys(wait_s):
-            reach = Reach() if self._picture is None else self._picture.reach
-            self._state = press(key, self._state, reach)
-            if self._state.is_over:
-                return False
-            self._draw()
-        self._draw()
+            self._state = press(key, self._state, self._look().reach)
+        if self._state.is_over:
+            return False
+        shown = self._look()
+        self._terminal.draw(shown.at(time.monotonic()), shown.size)
         return True
 
-    def _draw(self) -> None:
-        now, size = time.monotonic(), self._terminal.size
-        seen = (self._source.answer(now), self._state, size)
+    def _look(self) -> Picture:
+        seen = (self._source.answer(time.monotonic()), self._state, self._terminal.size)
         if self._picture is None or seen != self._seen:
             # Most of the time only what blinks is another than before.
             self._seen, self._picture = seen, picture(*seen)
-        self._terminal.draw(self._picture.at(now), size)
+        return self._picture
 
 
 def show(path: str, period_s: float) -> None:

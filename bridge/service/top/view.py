@@ -71,12 +71,16 @@ class Picture:
     """What is on the screen: as many rows as that has, each as wide as that is."""
 
     rows: tuple[Row, ...]
+    size: Size
     reach: Reach
+    is_past: bool
+    """Nobody knows what blinks now."""
 
     def at(self, now: float) -> tuple[Still, ...]:
         """Return the rows as they are at a time in seconds: what blinks is lit or dark."""
+        when = 0.0 if self.is_past else now
         return tuple(
-            tuple(piece if isinstance(piece, Text) else piece.at(now) for piece in row) for row in self.rows
+            tuple(piece if isinstance(piece, Text) else piece.at(when) for piece in row) for row in self.rows
         )
 
 
@@ -91,9 +95,11 @@ def picture(answer: Answer, state: ViewState, size: Size) -> Picture:
     elif state.mode is Mode.DETAILS:
         body, reach = _details(answer.site, state, Size(size.columns, space))
     else:
-        body, reach = _lists(answer, answer.site, state, Size(size.columns, space))
+        style = "" if answer.problem is None else _QUIET
+        body, reach = _lists(answer.site, state, Size(size.columns, space), answer.notes, style)
     blank = [line(Text(), size.columns)] * (space - len(body))
-    return Picture(tuple([*head, *body, *blank, *foot][: size.rows]), reach)
+    rows = tuple([*head, *body, *blank, *foot][: size.rows])
+    return Picture(rows, size, reach, is_past=answer.problem is not None)
 
 
 def _head(answer: Answer, width: int) -> list[Row]:
@@ -143,7 +149,9 @@ def _details(site: Site, state: ViewState, size: Size) -> tuple[list[Row], Reach
     return [*head, *body], Reach(names, reach.page, reach.depth)
 
 
-def _lists(answer: Answer, site: Site, state: ViewState, size: Size) -> tuple[list[Row], Reach]:
+def _lists(
+    site: Site, state: ViewState, size: Size, notes: Sequence[str], style: str
+) -> tuple[list[Row], Reach]:
     picked = {part: site.lists[part].picked(state.order, state.filter) for part in Part}
     names = tuple(item.name for item in picked[state.part])
     cursor = place(state, names)
@@ -153,14 +161,20 @@ def _lists(answer: Answer, site: Site, state: ViewState, size: Size) -> tuple[li
     rows: list[Row] = []
     for part, items in picked.items():
         at = cursor if part is state.part else None
-        rows += _table(site, part, items, shares[part], at, size.columns)
+        rows += _table(site, part, items, shares[part], at, size.columns, style)
     remarks = _remarks(picked, state.part, cursor, size.columns)
-    rows += _below(remarks, answer.notes, Size(size.columns, size.rows - len(rows)))
+    rows += _below(remarks, notes, Size(size.columns, size.rows - len(rows)))
     return rows, Reach(names, page=max(1, shares[state.part].items - 1))
 
 
 def _table(
-    site: Site, part: Part, items: Sequence[Item], given: Share, cursor: int | None, width: int
+    site: Site,
+    part: Part,
+    items: Sequence[Item],
+    given: Share,
+    cursor: int | None,
+    width: int,
+    style: str = "",
 ) -> list[Row]:
     if not given.rows:
         return []
@@ -173,7 +187,7 @@ def _table(
     layout = Layout(columns, [headings, *(item.cells for item in items)], width)
     rows = [layout.row(headings, _HEADING if cursor is None else _HEADING_OF_CURSOR)]
     for at, item in enumerate(shown, start=first):
-        rows.append(layout.row(item.cells, _MARKED if at == cursor else ""))
+        rows.append(layout.row(item.cells, _MARKED if at == cursor else style))
     return rows
 
 

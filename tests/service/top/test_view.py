@@ -274,6 +274,11 @@ def test_what_it_said_last_stays_while_it_is_gone() -> None:
     assert rows[3].startswith("bay1")
 
 
+def test_what_is_past_does_not_blink() -> None:
+    silent = replace(site(outstations=[outstation(state="silent")]), problem="not running")
+    assert shown(silent, now=0.05) == shown(silent, now=0.15)
+
+
 def test_notes_are_shown_where_there_is_room_and_in_the_help() -> None:
     notes = ("Be a master:", "nc 127.0.0.1 20000")
     answer = replace(SMALL, notes=notes)
