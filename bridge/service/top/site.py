@@ -98,7 +98,11 @@ def _only_line(document: Document, name: str) -> tuple[Document, Mapping[str, An
 def _only_outstation(document: Document, name: str) -> tuple[Document, Mapping[str, Any]]:
     (outstation,) = (each for each in document["outstations"] if each["name"] == name)
     lines = [each for each in document["lines"] if each["name"] == outstation.get("line")]
-    servers = [each for each in document["servers"] if each["name"] == outstation["server"]]
+    servers = [
+        {**each, "sessions": [one for one in each["sessions"] if one["peer"] == outstation["master"]]}
+        for each in document["servers"]
+        if each["name"] == outstation["server"]
+    ]
     return {**document, "lines": lines, "outstations": [outstation], "servers": servers}, outstation
 
 

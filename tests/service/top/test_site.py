@@ -334,6 +334,7 @@ def test_what_belongs_to_an_item() -> None:
     assert kept(MASTERS, "main") == ([], ["pole-12", "mast-7"], ["main"])
     assert kept(MASTERS, "main 10.1.1.5:4021") == ([], ["pole-12"], ["main"])
     assert only(site, MASTERS, "main 10.1.1.5:4021")[1] == session()
+    assert [each["sessions"] for each in only(site, RTUS, "mast-7")[0]["servers"]] == [[]], "not its master"
 
 
 # Documents of others
