@@ -318,10 +318,8 @@ def _status(options: argparse.Namespace) -> int:
         snapshot = readable(fetch(path))
         text = json.dumps(snapshot, indent=2) if options.json else ""
     except NO_STATUS as error:
-        streams.complain(
-            f"{path}: {reason_of(error)}; is the bridge running, with this status socket? "
-            "Name another by -c FILE or --socket PATH"
-        )
+        hint = "; is the bridge running, with this status socket? Name another by -c FILE or --socket PATH"
+        streams.complain(f"{path}: {reason_of(error)}{'' if isinstance(error, PermissionError) else hint}")
         return FAILED
     if options.json:
         print(text)

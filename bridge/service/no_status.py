@@ -10,7 +10,10 @@ NO_STATUS: Final = (OSError, ValueError, RecursionError)
 
 def reason_of(error: BaseException) -> str:
     """Say why there is no status."""
-    return getattr(error, "strerror", None) or str(error)
+    reason = getattr(error, "strerror", None) or str(error)
+    if isinstance(error, PermissionError):
+        return f"{reason}; ask with sudo, or as the user that runs the bridge"
+    return reason
 
 
 def problem_of(error: BaseException) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import socket
@@ -125,6 +126,20 @@ def test_status_without_a_bridge_is_one_line(capsys: pytest.CaptureFixture[str])
         "",
         "/nonexistent/s: No such file or directory; is the bridge running, with this status socket? "
         "Name another by -c FILE or --socket PATH\n",
+    )
+
+
+def test_status_that_this_user_may_not_ask_for_says_who_may(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refused(path: str) -> object:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr("bridge.endpoints.status.fetch", refused)
+    assert main(["status", "--socket", "/run/s"]) == 1
+    assert capsys.readouterr() == (
+        "",
+        "/run/s: Permission denied; ask with sudo, or as the user that runs the bridge\n",
     )
 
 
