@@ -16,6 +16,7 @@ from bridge.version import VERSION
 
 DONE, FAILED, WRONG = 0, 1, 2
 _SHOWN_PROBLEMS = 100
+_TOP_PERIOD_S = 1.0
 _WATCH_PERIOD_S, _SHORTEST_WATCH_S, _LONGEST_WATCH_S = 2.0, 0.1, 3600.0
 
 
@@ -120,6 +121,22 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_where(status)
     status.set_defaults(command=_status)
+
+    top = commands.add_parser(
+        "top",
+        help="watch the running bridge: lines, RTUs with their LEDs, masters",
+        description="A live view for a terminal; ? in it lists the keys. Elsewhere as status --watch.",
+    )
+    top.add_argument(
+        "--every",
+        dest="watch",
+        metavar="SECONDS",
+        type=_period_s,
+        default=_TOP_PERIOD_S,
+        help="ask the bridge so often; default: %(default)g",
+    )
+    _add_where(top)
+    top.set_defaults(command=_watch)
 
     _add_leds(commands)
 
@@ -270,7 +287,7 @@ def _hardware(options: argparse.Namespace) -> int:
 def _demo(options: argparse.Namespace) -> int:
     from bridge.service.demo import demo
 
-    return demo(options.listen, is_plain=options.plain or not sys.stdout.isatty())
+    return demo(options.listen, is_plain=options.plain or not streams.is_screen())
 
 
 def _sim(options: argparse.Namespace) -> int:
@@ -291,21 +308,18 @@ def _profile(options: argparse.Namespace) -> int:
 
 def _status(options: argparse.Namespace) -> int:
     from bridge.endpoints.status import fetch
+    from bridge.service.no_status import NO_STATUS, reason_of
     from bridge.service.panel import print_status, readable
-    from bridge.service.watch import NO_STATUS, reason_of, watch
 
-    path = options.socket or _status_socket(options.config)
     if options.watch is not None:
-        watch(path, options.watch)
-        return DONE
+        return _watch(options)
+    path = options.socket or _status_socket(options.config)
     try:
         snapshot = readable(fetch(path))
         text = json.dumps(snapshot, indent=2) if options.json else ""
     except NO_STATUS as error:
-        streams.complain(
-            f"{path}: {reason_of(error)}; is the bridge running, with this status socket? "
-            "Name another by -c FILE or --socket PATH"
-        )
+        hint = "; is the bridge running, with this status socket? Name another by -c FILE or --socket PATH"
+        streams.complain(f"{path}: {reason_of(error)}{'' if isinstance(error, PermissionError) else hint}")
         return FAILED
     if options.json:
         print(text)
@@ -314,9 +328,16 @@ def _status(options: argparse.Namespace) -> int:
     return DONE
 
 
+def _watch(options: argparse.Namespace) -> int:
+    from bridge.service.watch import watch
+
+    watch(options.socket or _status_socket(options.config), options.watch)
+    return DONE
+
+
 def _leds(options: argparse.Namespace) -> int:
     from bridge.endpoints.control import ask, control_path
-    from bridge.service.watch import NO_STATUS, reason_of
+    from bridge.service.no_status import NO_STATUS, reason_of
 
     path = control_path(options.socket or _status_socket(options.config))
     asked = {"do": options.request}

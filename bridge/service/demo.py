@@ -24,7 +24,8 @@ from bridge.service.simulated import SimulatedRtu
 
 _MASTER_HOST = "127.0.0.2"
 _POLL_PERIOD_S = 0.7
-_PANEL_PERIOD_S = 0.1
+_PANEL_PERIOD_S = 0.05
+_STATUS_PERIOD_S = 0.5
 _PLAIN_PERIOD_S = 5.0
 
 
@@ -78,7 +79,7 @@ async def _demo(listen: str, *, is_plain: bool) -> int:
     )
     show = _print_plainly if is_plain else _show_live
     try:
-        await show(bridge, stopped)
+        await show(bridge, stopped, _notes(endpoint))
     finally:
         polling.cancel()
         await bridge.close()
@@ -115,31 +116,46 @@ def _host(endpoint: Endpoint) -> str:
 
 
 def _introduction(endpoint: Endpoint) -> str:
-    request = Frame.build(
-        Control.build(LinkFunction.REQUEST_LINK_STATUS, from_master=True), destination=1024, source=1
-    )
-    octets = "".join(f"\\{octet:03o}" for octet in request.octets)
     return (
         f"A bridge listens on {endpoint}. A master at {_MASTER_HOST} polls two simulated RTUs through it.\n"
         f"Be the master of a third, address 1024, from another shell:\n"
-        f"  printf '{octets}' | timeout 1 nc {_host(endpoint)} {endpoint.port} | od -An -tx1\n"
+        f"  {_link_status_command(endpoint)}\n"
         f"or point your own DNP3 master at it, from 127.0.0.1. Its points, events and controls:\n"
         f"  rtu-bridge sim --print-example\n"
         f"Ask: rtu-bridge status. End: Ctrl-C.\n"
     )
 
 
-async def _show_live(bridge: Bridge, stopped: asyncio.Event) -> None:
-    from rich.live import Live
+def _notes(endpoint: Endpoint) -> tuple[str, ...]:
+    """What the live view has room for."""
+    return (
+        "Be the master of yours-1024, from another shell of this machine:",
+        _link_status_command(endpoint),
+        f"or point your own DNP3 master at {_host(endpoint)}:{endpoint.port}, address 1024.",
+    )
 
-    from bridge.service.panel import plain_console, render
 
-    with Live(render(bridge.snapshot()), console=plain_console(), auto_refresh=False) as live:
-        while not await _happens(stopped, _PANEL_PERIOD_S):
-            live.update(render(bridge.snapshot()), refresh=True)
+def _link_status_command(endpoint: Endpoint) -> str:
+    request = Frame.build(
+        Control.build(LinkFunction.REQUEST_LINK_STATUS, from_master=True), destination=1024, source=1
+    )
+    # No zeros in front, where no digit follows: so it fits into 80 columns.
+    octets = "".join(f"\\{octet:o}" for octet in request.octets)
+    return f"printf '{octets}' | timeout 1 nc {_host(endpoint)} {endpoint.port} | od -tx1"
 
 
-async def _print_plainly(bridge: Bridge, stopped: asyncio.Event) -> None:
+async def _show_live(bridge: Bridge, stopped: asyncio.Event, notes: tuple[str, ...]) -> None:
+    from bridge.service.top.live import Live
+    from bridge.service.top.sources import Inside
+    from bridge.service.top.terminal import Terminal
+
+    with Terminal().taken() as terminal:
+        live = Live(terminal, Inside(bridge.snapshot, _STATUS_PERIOD_S, notes))
+        while live.step(0.0) and not await _happens(stopped, _PANEL_PERIOD_S):
+            pass
+
+
+async def _print_plainly(bridge: Bridge, stopped: asyncio.Event, notes: tuple[str, ...]) -> None:
     from bridge.service.panel import plain_lines
 
     while not await _happens(stopped, _PLAIN_PERIOD_S):

@@ -35,10 +35,12 @@ _DETAILS: Final = (
 
 def overview(lines: Sequence[Line]) -> list[RenderableType]:
     """Return the states of the lines, and below them what is wrong."""
+    if not lines:
+        return []
     # Not in the table: a sentence in a narrow column would push everything else off the screen.
     return [
         build(_OVERVIEW, map(_overview_row, lines)),
-        *(each for line in lines for each in _problems(line)),
+        *(each for line in lines for each in problems(line)),
     ]
 
 
@@ -47,25 +49,15 @@ def details(lines: Sequence[Line]) -> list[RenderableType]:
     return [build(_DETAILS, map(_details_row, lines))] if lines else []
 
 
-def _overview_row(line: Line) -> tuple[Cell, ...]:
-    return (
-        line["name"],
-        _state(line),
-        line["settings"],
-        str(line["frames_heard"]),
-        str(line["crc_errors"]),
-        str(line["waiting_frames"]),
-        line["device"],
-    )
-
-
-def _state(line: Line) -> Text:
+def state(line: Line) -> Text:
+    """Return whether a line is up, in a word."""
     if not line["is_up"]:
         return Text("down", style="red")
     return Text("babble", style="red") if line.get("is_babbling") else Text("up", style="green")
 
 
-def _problems(line: Line) -> Iterator[Text]:
+def problems(line: Line) -> Iterator[Text]:
+    """Return a sentence for everything that is wrong with a line now."""
     if not line["is_up"]:
         yield Text(f"{line['name']} is down: {line['reason']}", style="red")
     if line.get("is_babbling"):
@@ -74,6 +66,18 @@ def _problems(line: Line) -> Iterator[Text]:
     problem = line.get("direction", {}).get("problem")
     if problem is not None:
         yield Text(f"{line['name']}, direction: {problem}", style="yellow")
+
+
+def _overview_row(line: Line) -> tuple[Cell, ...]:
+    return (
+        line["name"],
+        state(line),
+        line["settings"],
+        str(line["frames_heard"]),
+        str(line["crc_errors"]),
+        str(line["waiting_frames"]),
+        line["device"],
+    )
 
 
 def _details_row(line: Line) -> tuple[Cell, ...]:

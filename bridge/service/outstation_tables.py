@@ -12,7 +12,8 @@ from bridge.service.tables import EMPTY, Cell, age, build, counts, milliseconds,
 
 Outstation = Mapping[str, Any]
 
-_LED_STYLES: Final = {True: ("●", "bold green"), False: ("○", "dim")}
+LED_STYLES: Final = {True: ("●", "bold green"), False: ("○", "dim")}
+"""The symbol of an LED that is lit or not, and its style."""
 _COLOURS: Final = {"green": "bold green", "red": "bold red", "amber": "bold yellow"}
 
 _OVERVIEW: Final = (
@@ -57,20 +58,36 @@ def overview(outstations: Sequence[Outstation]) -> RenderableType:
 
 def led(shown: Mapping[str, Any]) -> Text:
     """Return an LED as it is at this instant, what it says, and what it was asked to show instead."""
-    symbol, style = _LED_STYLES[shown["lit"]]
+    return Text.assemble(symbol_style(shown), f" {led_words(shown)}")
+
+
+def symbol_style(shown: Mapping[str, Any]) -> tuple[str, str]:
+    """Return the symbol of an LED that is lit or not, and the style of its colour."""
+    symbol, style = LED_STYLES[shown["lit"]]
+    return symbol, _COLOURS.get(shown.get("colour", ""), style)
+
+
+def led_words(shown: Mapping[str, Any]) -> str:
+    """Return what an LED says, and what it was asked to show instead."""
     # A bridge that was started before an update says less of its LEDs.
     overlay = shown.get("overlay")
-    said = f" {shown['state']}" if overlay is None else f" {shown['state']}, {overlay.replace('_', ' ')}"
-    return Text.assemble((symbol, _COLOURS.get(shown.get("colour", ""), style)), said)
+    said = str(shown["state"]) if overlay is None else f"{shown['state']}, {overlay}"
+    return said.replace("_", " ")
 
 
 def misses(outstations: Sequence[Outstation]) -> list[RenderableType]:
     """Return a sentence for each outstation about its last request without an answer."""
     return [
-        _miss(outstation["name"], diagnosis["last_miss"])
+        miss(outstation["name"], diagnosis["last_miss"])
         for outstation, diagnosis in _diagnosed(outstations)
         if diagnosis["last_miss"] is not None
     ]
+
+
+def miss(label: str, last: Mapping[str, Any]) -> Text:
+    """Return the sentence about a request without an answer: whose, when, why, and what came since."""
+    since, style = ("has answered since", "dim") if last["answered_since"] else ("no answer since", "red")
+    return Text(f"{label}, {age(last['ago_s'])}: {last['sentence']} ({since})", style=style)
 
 
 def answers(outstations: Sequence[Outstation]) -> list[RenderableType]:
@@ -87,7 +104,25 @@ def times(outstations: Sequence[Outstation]) -> list[RenderableType]:
     if not timed:
         return []
     table = build(_TIMES, (_times_row(outstation["name"], diagnosis) for outstation, diagnosis in timed))
-    return [table, *(_too_short(*each) for each in timed if _is_too_short(each[1]))]
+    return [table, *(too_short(*each) for each in timed if is_too_short(each[1]))]
+
+
+def is_too_short(diagnosis: Mapping[str, Any]) -> bool:
+    """Say whether the response timeout in use is shorter than the one that the answers need."""
+    recommended_s: float | None = diagnosis["recommended_timeout_s"]
+    return recommended_s is not None and diagnosis["response_timeout_s"] < recommended_s
+
+
+def too_short(outstation: Outstation, diagnosis: Mapping[str, Any]) -> Text:
+    """Return the sentence about a response timeout that is too short."""
+    recommended, in_use = (
+        milliseconds(diagnosis[key]) for key in ("recommended_timeout_s", "response_timeout_s")
+    )
+    return Text(
+        f"! {outstation['name']}: response_timeout_ms of line {outstation['line']} is {in_use}; "
+        f"set {recommended} or more for its answers",
+        style="yellow",
+    )
 
 
 def traffic(outstations: Sequence[Outstation]) -> list[RenderableType]:
@@ -116,11 +151,6 @@ def _overview_row(outstation: Outstation) -> tuple[Cell, ...]:
     )
 
 
-def _miss(label: str, miss: Mapping[str, Any]) -> Text:
-    since, style = ("has answered since", "dim") if miss["answered_since"] else ("no answer since", "red")
-    return Text(f"{label}, {age(miss['ago_s'])}: {miss['sentence']} ({since})", style=style)
-
-
 def _answers_row(label: str, diagnosis: Mapping[str, Any]) -> tuple[Cell, ...]:
     requests, answered = diagnosis["requests"], diagnosis["answers"]
     # Not all of them are timeouts: a master that asks again ends the exchange before that.
@@ -142,23 +172,7 @@ def _times_row(label: str, diagnosis: Mapping[str, Any]) -> tuple[Cell, ...]:
         *percentiles,
         EMPTY if last_s is None else f"{milliseconds(last_s)}/{milliseconds(most_s)}",
         milliseconds(diagnosis["response_timeout_s"]),
-        Text(f"{recommended} !", style="yellow") if _is_too_short(diagnosis) else recommended,
-    )
-
-
-def _is_too_short(diagnosis: Mapping[str, Any]) -> bool:
-    recommended_s: float | None = diagnosis["recommended_timeout_s"]
-    return recommended_s is not None and diagnosis["response_timeout_s"] < recommended_s
-
-
-def _too_short(outstation: Outstation, diagnosis: Mapping[str, Any]) -> Text:
-    recommended, in_use = (
-        milliseconds(diagnosis[key]) for key in ("recommended_timeout_s", "response_timeout_s")
-    )
-    return Text(
-        f"! {outstation['name']}: response_timeout_ms of line {outstation['line']} is {in_use}; "
-        f"set {recommended} or more for its answers",
-        style="yellow",
+        Text(f"{recommended} !", style="yellow") if is_too_short(diagnosis) else recommended,
     )
 
 

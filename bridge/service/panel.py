@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from rich.console import Console, Group, RenderableType
@@ -60,18 +60,23 @@ def render(snapshot: Snapshot) -> Group:
     head = Text(f"rtu-bridge {snapshot['version']}, up {duration(snapshot['uptime_s'])}", style="bold")
     if "system_led" in snapshot:
         head.append("; system LED ").append_text(outstation_tables.led(snapshot["system_led"]))
-    outstations, lines = snapshot["outstations"], snapshot["lines"]
-    sections: tuple[Sequence[RenderableType], ...] = (
-        [outstation_tables.overview(outstations)],
+    return Group(head, *(each for section in sections(snapshot) for each in ("", *section)))
+
+
+def sections(snapshot: Snapshot) -> Iterator[Sequence[RenderableType]]:
+    """Return what there is in a status, part by part."""
+    outstations, lines, servers = snapshot["outstations"], snapshot["lines"], snapshot["servers"]
+    parts: tuple[Sequence[RenderableType], ...] = (
+        [outstation_tables.overview(outstations)] if outstations else [],
         outstation_tables.misses(outstations),
         line_tables.overview(lines),
         outstation_tables.answers(outstations),
         outstation_tables.times(outstations),
-        [build(_SERVERS, map(_server_row, snapshot["servers"]))],
+        [build(_SERVERS, map(_server_row, servers))] if servers else [],
         outstation_tables.traffic(outstations),
         line_tables.details(lines),
     )
-    return Group(head, *(each for section in sections if section for each in ("", *section)))
+    return (part for part in parts if part)
 
 
 def plain_lines(snapshot: Snapshot) -> list[str]:

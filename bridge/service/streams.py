@@ -30,6 +30,11 @@ def make_usable() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
+def is_screen() -> bool:
+    """Say whether standard output is a terminal on which a picture can be drawn."""
+    return sys.stdout.isatty() and os.environ.get("TERM", "dumb").lower() not in ("", "dumb", "unknown")
+
+
 def complain(text: str) -> None:
     """Print to standard error; where that is full or gone, the exit status has to say it."""
     if is_journal():

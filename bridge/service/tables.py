@@ -68,6 +68,13 @@ def milliseconds(seconds: float | None) -> str:
     return f"{seconds * 1000:.0f}" if seconds >= 0.1 else f"{seconds * 1000:.1f}"
 
 
+def per_second(rate: float | None) -> str:
+    """Return how often something happens in a second."""
+    if rate is None:
+        return EMPTY
+    return "0" if rate == 0 else f"{rate:.1f}" if rate < 10 else f"{rate:.0f}"
+
+
 def counts(found: Mapping[str, int]) -> str:
     """Return the first of named counters."""
     return ", ".join(f"{count} {label}" for label, count in list(found.items())[:_SHOWN_COUNTS]) or "none"

@@ -1,4 +1,4 @@
-"""`rtu-bridge status --watch`: the status again and again, whatever becomes of the bridge meanwhile."""
+"""`rtu-bridge top`, `status --watch`: the status again and again, whatever becomes of the bridge."""
 
 from __future__ import annotations
 
@@ -10,49 +10,30 @@ from collections.abc import Iterator
 from types import FrameType
 from typing import Final
 
-from rich.console import Console, Group, RenderableType
-from rich.live import Live
+from rich.console import RenderableType
 from rich.text import Text
 
 from bridge.endpoints.status import fetch
+from bridge.service import streams
+from bridge.service.no_status import NO_STATUS, problem_of
 from bridge.service.panel import plain_console, readable, render
-
-NO_STATUS: Final = (OSError, ValueError, RecursionError)
-"""What asking a bridge for its status raises when there is none to show."""
+from bridge.service.top import live
 
 _ENDS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def watch(path: str, period_s: float) -> None:
-    """Show the status of the bridge at `path` every `period_s` seconds until a signal.
+    """Show the status of the bridge at `path` every `period_s` seconds until a key or a signal.
 
-    On a terminal it is one picture that changes, elsewhere one after the other is printed.
+    On a terminal it is the live view, elsewhere one after the other is printed.
     """
-    console = plain_console()
-    show = _show_live if console.is_terminal and not console.is_dumb_terminal else _print_plainly
+    show = live.show if streams.is_screen() else _print_plainly
     with contextlib.suppress(KeyboardInterrupt), _ended_by_signals():
-        show(console, path, period_s)
+        show(path, period_s)
 
 
-def reason_of(error: BaseException) -> str:
-    """Say in words why there is no status."""
-    return getattr(error, "strerror", None) or str(error)
-
-
-def _show_live(console: Console, path: str, period_s: float) -> None:
-    foot = Text(f"every {period_s:g} s; Ctrl-C ends", style="dim")
-    live = Live(console=console, screen=True, auto_refresh=False)
-    try:
-        # Not `with`: a signal in the middle of its start would leave the terminal without a cursor.
-        live.start()
-        while True:
-            live.update(Group(foot, _view(path)), refresh=True)
-            time.sleep(period_s)
-    finally:
-        live.stop()
-
-
-def _print_plainly(console: Console, path: str, period_s: float) -> None:
+def _print_plainly(path: str, period_s: float) -> None:
+    console = plain_console()
     while True:
         console.print(_view(path))
         console.print()
@@ -62,11 +43,8 @@ def _print_plainly(console: Console, path: str, period_s: float) -> None:
 def _view(path: str) -> RenderableType:
     try:
         return render(readable(fetch(path)))
-    except (FileNotFoundError, ConnectionRefusedError) as error:
-        what = f"not running: {reason_of(error)}"
     except NO_STATUS as error:
-        what = f"no status: {reason_of(error)}"
-    return Text(f"{path}: {what}", style="red")
+        return Text(f"{path}: {problem_of(error)}", style="red")
 
 
 @contextlib.contextmanager

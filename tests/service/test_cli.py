@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import socket
@@ -128,6 +129,20 @@ def test_status_without_a_bridge_is_one_line(capsys: pytest.CaptureFixture[str])
     )
 
 
+def test_status_that_this_user_may_not_ask_for_says_who_may(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refused(path: str) -> object:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr("bridge.endpoints.status.fetch", refused)
+    assert main(["status", "--socket", "/run/s"]) == 1
+    assert capsys.readouterr() == (
+        "",
+        "/run/s: Permission denied; ask with sudo, or as the user that runs the bridge\n",
+    )
+
+
 def test_status_of_a_killed_bridge_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     with tempfile.TemporaryDirectory(prefix="rtu-") as folder:
         path = f"{folder}/s"
@@ -183,7 +198,7 @@ def test_status_finds_the_socket_of_a_configuration(
     assert json.loads(capsys.readouterr().out) == SNAPSHOT
 
 
-def test_status_watches_the_socket_at_a_period_of_its_own_or_as_told(
+def test_status_and_top_watch_the_socket_at_a_period_of_their_own_or_as_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     watched: list[tuple[str, float]] = []
@@ -191,7 +206,9 @@ def test_status_watches_the_socket_at_a_period_of_its_own_or_as_told(
     path = str(tmp_path / "s")
     assert main(["status", "--watch", "--socket", path]) == 0
     assert main(["status", "--socket", path, "--watch", "0.5"]) == 0
-    assert watched == [(path, 2.0), (path, 0.5)]
+    assert main(["top", "--socket", path]) == 0
+    assert main(["top", "--socket", path, "--every", "5"]) == 0
+    assert watched == [(path, 2.0), (path, 0.5), (path, 1.0), (path, 5.0)]
 
 
 def test_status_of_a_wrong_configuration(capsys: pytest.CaptureFixture[str]) -> None:
@@ -216,6 +233,9 @@ def test_status_of_a_wrong_configuration(capsys: pytest.CaptureFixture[str]) -> 
         ["status", "--watch", "0"],
         ["status", "--watch", "nan"],
         ["status", "--watch", "3601"],
+        ["top", "--every", "0"],
+        ["top", "--every"],
+        ["top", "--config", "a", "--socket", "b"],
         ["demo", "--nonsense"],
     ],
     ids=" ".join,

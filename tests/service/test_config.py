@@ -283,6 +283,12 @@ def test_the_readme_shows_every_key_and_marks_those_that_are_required(
     assert marked == {label for label, key in keys.items() if key.is_required}
 
 
+def test_the_shortest_configuration_of_the_readme_is_right() -> None:
+    readme = (Path(__file__).parent.parent.parent / "README.md").read_text(encoding="utf-8")
+    shortest = readme.partition("The shortest `bridge.toml`")[2].partition("```toml\n")[2].partition("```")[0]
+    assert not parse(shortest, "bridge.toml").warnings
+
+
 def test_the_readme_shows_every_key_of_the_panel_with_its_default() -> None:
     readme = (Path(__file__).parent.parent.parent / "README.md").read_text(encoding="utf-8")
     block = re.search(r"\n## Configuration\n.*?\n```toml\n(.*?)```", readme, re.DOTALL)

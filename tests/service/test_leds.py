@@ -397,4 +397,4 @@ async def test_the_panel_the_status_and_the_pins_agree(large: Bridge, pins: Pins
     with console.capture() as capture:
         console.print(render(snapshot))
     assert "; system LED" in capture.get().splitlines()[0]
-    assert "line_down" in capture.get().splitlines()[0]
+    assert "line down" in capture.get().splitlines()[0]

@@ -418,9 +418,10 @@ def test_live_in_a_terminal(size: tuple[int, int]) -> None:
     assert program.out.rfind("\x1b[?25h") > program.out.rfind("\x1b[?25l"), "the cursor is shown again"
 
 
-def test_control_c_at_the_terminal_ends_it() -> None:
+@pytest.mark.parametrize("key", ["q", "\x03"], ids=["q", "Ctrl-C"])
+def test_a_key_at_the_terminal_ends_it(key: str) -> None:
     with Program("demo", "--listen", "127.0.0.1:0", is_on_terminal=True) as program:
         until(lambda: "pole-12" in _screen(program.out), "the panel", within_s=PROGRAM_PATIENCE_S)
-        program.type("\x03")
+        program.type(key)
         assert program.wait() == 0
     assert "Traceback" not in program.out

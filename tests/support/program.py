@@ -11,10 +11,10 @@ import subprocess
 import sys
 import termios
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Self
 
 from tests.support.waiting import PATIENCE_S, until
@@ -29,6 +29,8 @@ PROGRAM_PATIENCE_S = 30.0
 class Program:
     """One running command. Leaving the block kills it, should it still run.
 
+    `terminal` is the other side of the one that it has.
+
     `start` is what stands before its arguments: how Python starts the program. On a terminal, standard output
     and error are one, and both in `out`.
     """
@@ -40,11 +42,12 @@ class Program:
         is_on_terminal: bool = False,
         columns: int = 160,
         rows: int = 50,
+        environment: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
-        environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
-        environment |= {"TERM": "xterm", "LC_ALL": "C.UTF-8"}
-        environment.pop("COLUMNS", None)
-        environment.pop("LINES", None)
+        without = ("PYTHONUNBUFFERED", "COLUMNS", "LINES", "NO_COLOR")
+        usual = {name: value for name, value in os.environ.items() if name not in without}
+        whole = {**usual, "TERM": "xterm", "LC_ALL": "C.UTF-8", **environment}
+        self.terminal: int | None = None
         self._printed: dict[str, bytearray] = {"out": bytearray(), "err": bytearray()}
         command = [sys.executable, *start, *arguments]
         if is_on_terminal:
@@ -53,7 +56,7 @@ class Program:
             self._process = subprocess.Popen(
                 command,
                 cwd=ROOT,
-                env=environment,
+                env=whole,
                 stdin=theirs,
                 stdout=theirs,
                 stderr=theirs,
@@ -61,13 +64,13 @@ class Program:
                 preexec_fn=_take_terminal,
             )
             os.close(theirs)
-            self._terminal = ours
+            self.terminal = os.dup(ours)
             outputs = {"out": ours}
         else:
             self._process = subprocess.Popen(
                 command,
                 cwd=ROOT,
-                env=environment,
+                env=whole,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
@@ -98,6 +101,8 @@ class Program:
         self._process.wait()
         for reader in self._readers:
             reader.join(PATIENCE_S)
+        if self.terminal is not None:
+            os.close(self.terminal)
         if error is not None:
             print(f"--- standard output\n{self.out}\n--- standard error\n{self.err}")
 
@@ -134,7 +139,13 @@ class Program:
 
     def type(self, keys: str) -> None:
         """Let somebody at its terminal type."""
-        os.write(self._terminal, keys.encode())
+        assert self.terminal is not None
+        os.write(self.terminal, keys.encode())
+
+    def resize(self, columns: int, rows: int) -> None:
+        """Let somebody pull at the corner of its terminal's window."""
+        assert self.terminal is not None
+        _set_size(self.terminal, columns, rows)
 
     def wait(self, within_s: float = PROGRAM_PATIENCE_S) -> int:
         """Wait for its end, and all that it printed, and return its exit status."""
