@@ -92,7 +92,7 @@ ONLY_IN = {
         "bridge/service/watch.py",
     },
     "prometheus_client": {"bridge/service/exposition.py"},
-    "dpkt": {"bridge/service/captures.py"},
+    "dpkt": {"bridge/service/conversations.py"},
     "fastcrc": {"bridge/link/crc.py"},
     "pytest": {"bridge/bench/plugin.py"},
 }
