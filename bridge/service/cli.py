@@ -213,7 +213,7 @@ def _add_capture(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     how = capture.add_mutually_exclusive_group()
     how.add_argument("--follow", action="store_true", help="and what it records from now on, until Ctrl-C")
     how.add_argument("--write", action="store_true", help="let the bridge write it into recorder.folder")
-    capture.add_argument("-o", "--output", metavar="FILE", help="default: standard output")
+    capture.add_argument("-o", "--output", metavar="FILE", help="default: standard output; not with --write")
     _add_where(capture)
     capture.set_defaults(command=_capture)
 
@@ -371,6 +371,9 @@ def _capture(options: argparse.Namespace) -> int:
     from bridge.service.capture import capture, write
 
     path = options.socket or _status_socket(options.config)
+    if options.write and options.output is not None:
+        streams.complain("rtu-bridge capture: --write names its file itself; leave -o out")
+        return WRONG
     if options.write:
         return write(path)
     return capture(path, output=options.output, is_following=options.follow)

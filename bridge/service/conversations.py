@@ -73,7 +73,9 @@ def _segment(packet: Packet) -> _Segment | None:
         inner = ip.data if ip else None
         if ip and ip.p == _NO_FRAMES:
             source, destination = _host(ip.src), _host(ip.dst)
-            return _Segment(packet.time_s, source, destination, (0, 0), bytes(inner), comment=packet.comment)
+            return _Segment(
+                packet.time_s, source, destination, (0, 0), bytes(ip.data), comment=packet.comment
+            )
         if not isinstance(inner, dpkt.tcp.TCP | dpkt.udp.UDP):
             return None
         segment = _Segment(
