@@ -23,7 +23,7 @@ from bridge.endpoints.timer import Timer
 from bridge.recording.packets import Encoder
 from bridge.recording.ring import Ring
 
-_MOST_CLIENTS = 8
+_MOST_READERS = 8
 _LONGEST_REQUEST_OCTETS = 4096
 _PATIENCE_S = 5.0
 """A client that has not sent its request by then is dropped."""
@@ -71,19 +71,18 @@ class CaptureServer:
 
     # From clients
 
-    def admit(self, client: _Client) -> bool:
-        """Take a client in, if there are not too many."""
-        if len(self._clients) >= _MOST_CLIENTS:
-            return False
+    def admit(self, client: _Client) -> None:
+        """Take a client in."""
         self._clients.add(client)
-        return True
 
     def forget(self, client: _Client) -> None:
         """Let a client go that is gone."""
         self._clients.discard(client)
 
-    def begin(self, *, is_following: bool) -> tuple[bytes, Stream]:
-        """Return the beginning of a capture, and where the rest comes from."""
+    def begin(self, *, is_following: bool) -> tuple[bytes, Stream] | None:
+        """Return the beginning of a capture and where the rest comes from; None if too many are read."""
+        if sum(client.is_reading for client in self._clients) >= _MOST_READERS:
+            return None
         opening, encoder = self._opening()
         return opening, Stream(self._ring, encoder, is_following=is_following)
 
@@ -139,10 +138,12 @@ class _Client(asyncio.Protocol):
         # Not every loop's transports are asyncio's: uvloop's only behave like them.
         self._transport = cast(asyncio.Transport, transport)
         self._transport.set_write_buffer_limits(high=_UNREAD_OCTETS)
-        if not self._server.admit(self):
-            self._refuse(f"{_MOST_CLIENTS} captures are being read already")
-            return
+        self._server.admit(self)
         self._wait(_PATIENCE_S)
+
+    @property
+    def is_reading(self) -> bool:
+        return self._stream is not None
 
     def data_received(self, data: bytes) -> None:
         if self._is_asked:
@@ -187,16 +188,22 @@ class _Client(asyncio.Protocol):
             self._timer.cancel()
             self._writing = asyncio.get_running_loop().create_task(self._write())
         else:
-            assert self._transport is not None
-            opening, self._stream = self._server.begin(is_following=request.get("follow") is True)
+            self._begin(is_following=request.get("follow") is True)
+
+    def _begin(self, *, is_following: bool) -> None:
+        begun = self._server.begin(is_following=is_following)
+        if begun is None:
+            self._refuse(f"{_MOST_READERS} captures are being read already")
+            return
+        opening, self._stream = begun
+        if self._transport is not None:
             self._transport.write(opening)
-            self._wait(0.0)
+        self._wait(0.0)
 
     async def _write(self) -> None:
         self._say(await self._server.write())
 
     def _refuse(self, reason: str) -> None:
-        self._is_asked = True
         self._say({"error": reason})
 
     def _say(self, answer: dict[str, Any]) -> None:
