@@ -1,0 +1,154 @@
+"""A recorded fault opens in Wireshark: what went before and after it, what was dropped, and why."""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bridge.bench import BenchLine
+from bridge.link.framer import Discard
+from bridge.recording.packets import Encoder
+from bridge.recording.record import Channel, Interface
+from bridge.recording.tap import Recording
+from tests.support import frames as f
+from tests.support.bridge_process import HOST, BridgeProcess, Site, running
+from tests.support.raw_peers import RawMaster, RawRtu
+from tests.support.recorded import Shown, shown
+from tests.support.waiting import until
+
+pytestmark = [pytest.mark.wire, pytest.mark.peer]
+
+DAMAGED = f.response(7).octets[:-1] + b"\xff"
+PATIENT_MS = 20_000
+NOISE = bytes.fromhex("ff 00 05 64 ff")
+RECORDER = """
+[recorder]
+folder = "{folder}"
+after_s = 0.5
+least_interval_s = 0
+"""
+
+
+def poll(master: RawMaster, rtu: RawRtu, sequence: int, before: bytes = b"") -> None:
+    master.send(f.request(sequence, rest=b"\x3c\x02\x06").octets)
+    rtu.read_frame()
+    rtu.write(before + f.response(sequence).octets)
+    assert master.read_frame() == f.response(sequence).octets
+
+
+def recorded(folder: Path, fault: str) -> list[Shown]:
+    (path,) = until(lambda: list(folder.glob(f"*-{fault}.pcapng")), f"a recording of {fault}")
+    return shown(path)
+
+
+def events(packets: list[Shown]) -> list[str]:
+    return [packet.info.partition(": ")[2] for packet in packets if packet.protocol == "Syslog"]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "captures"
+
+
+@pytest.fixture
+def line() -> Iterator[BenchLine]:
+    with BenchLine(baud=9600, rtus=1) as line:
+        yield line
+
+
+@pytest.fixture
+def bridge(tmp_path: Path, folder: Path, line: BenchLine) -> Iterator[BridgeProcess]:
+    site = Site(
+        device=line.device, addresses=(f.RTU,), line={"baud": 9600, "response_timeout_ms": PATIENT_MS}
+    )
+    with running(tmp_path, site.toml(tmp_path / "s") + RECORDER.format(folder=folder)) as bridge:
+        yield bridge
+
+
+def test_noise_then_another_master_then_no_line(bridge: BridgeProcess, line: BenchLine, folder: Path) -> None:
+    port = bridge.port
+    with RawMaster(HOST, port) as first, RawRtu(line.rtus[0].device) as rtu:
+        poll(first, rtu, 1)
+        poll(first, rtu, 2, before=NOISE + DAMAGED)
+        first.send(b"GET / HTTP/1.1\r\n\r\n")
+        poll(first, rtu, 3)
+        rtu.write(f.response(9).octets)
+        until(lambda: bridge.outstation(f.RTU)["drops"].get("not_awaited"), "nobody awaits it")
+        with RawMaster(HOST, port) as second:
+            assert first.read_to_the_end() == b""
+            poll(second, rtu, 4)
+            pre_empted = recorded(folder, "pre_empted")
+            line.unplug()
+            lost = recorded(folder, "line_down")
+
+    _expect_the_noise(pre_empted)
+    _expect_frames_before_and_after(pre_empted)
+    told = events(pre_empted)
+    assert any(text.startswith("master disconnected") and "reason=pre_empted" in text for text in told), told
+    assert events(lost)[-1].startswith("line down line=bay reason=")
+    assert len(lost) > len(pre_empted)
+
+
+def _expect_the_noise(packets: list[Shown]) -> None:
+    (before_frame,) = [packet for packet in packets if packet.noise == NOISE + DAMAGED]
+    assert before_frame.interface == "bay"
+    assert before_frame.comment == "discarded: noise header_crc body_crc"
+    (http,) = [packet for packet in packets if packet.noise.startswith(b"GET")]
+    assert (http.interface, http.comment) == ("main", "discarded: noise")
+    (late,) = [packet for packet in packets if packet.comment == "dropped: not_awaited"]
+    assert (late.interface, late.protocol) == ("bay", "DNP 3.0")
+
+
+def _expect_frames_before_and_after(packets: list[Shown]) -> None:
+    """Each request and each answer is there twice: on the line, and in its master's session."""
+    told = [
+        (packet.interface, packet.info)
+        for packet in packets
+        if packet.protocol == "DNP 3.0" and not packet.comment
+    ]
+    exchange = [
+        ("main", "Read, Class 1"),
+        ("bay", "Read, Class 1"),
+        ("bay", "Response"),
+        ("main", "Response"),
+    ]
+    assert [(packet.interface, packet.info) for packet in frames] == exchange * 4
+
+
+def test_live(bridge: BridgeProcess, line: BenchLine, tmp_path: Path) -> None:
+    output = tmp_path / "live.pcapng"
+    command = [sys.executable, "-m", "bridge", "capture", "--follow", "--socket", str(tmp_path / "s")]
+    with output.open("wb") as file, subprocess.Popen(command, stdout=file) as capture:
+        try:
+            with RawMaster(HOST, bridge.port) as master, RawRtu(line.rtus[0].device) as rtu:
+                poll(master, rtu, 1, before=NOISE)
+                until(lambda: f.response(1).octets in output.read_bytes(), "it is shown")
+        finally:
+            capture.terminate()
+    packets = shown(output)
+    assert [packet.comment for packet in packets if packet.noise] == ["discarded: noise header_crc"]
+    assert sum(packet.protocol == "DNP 3.0" for packet in packets) >= 3
+
+
+def test_any_noise_at_all(tmp_path: Path) -> None:
+    """Whatever is on a line, the dissectors of a hundred protocols leave it alone."""
+    rng = random.Random(20000)
+    recording = Recording(1 << 22, clock=lambda: 0, report=lambda *_: None)
+    taps = [recording.open(Channel(0), "begins"), recording.open(Channel(1, ("fe80::1", 50000)), "begins")]
+    pieces = [f.response(1).octets, b"\x05\x64", b"GET / HTTP/1.1\r\n", bytes(40), b"\xff" * 40]
+    pieces += [rng.randbytes(20) for _ in range(100)]
+    for number in range(1500):
+        octets = rng.choice(pieces)[: rng.randrange(1, 20)]
+        taps[number % 2].discarded(octets, Discard.NOISE)
+        taps[number % 2].sent(f.link_status_request().octets)
+    encoder = Encoder([Interface("bay", ""), Interface("main", "")], offset_ns=0)
+    file = tmp_path / "noise.pcapng"
+    parts = [encoder.encode(records, recording.ring.channels) for records in recording.ring.view(0).batches()]
+    file.write_bytes(encoder.opening("test", "noise") + b"".join(parts))
+    packets = shown(file)
+    assert sum(packet.comment == "discarded: noise" for packet in packets) == 1500
