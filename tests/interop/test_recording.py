@@ -106,11 +106,7 @@ def _expect_the_noise(packets: list[Shown]) -> None:
 
 def _expect_frames_before_and_after(packets: list[Shown]) -> None:
     """Each request and each answer is there twice: on the line, and in its master's session."""
-    told = [
-        (packet.interface, packet.info)
-        for packet in packets
-        if packet.protocol == "DNP 3.0" and not packet.comment
-    ]
+    frames = [packet for packet in packets if packet.protocol == "DNP 3.0" and not packet.comment]
     exchange = [
         ("main", "Read, Class 1"),
         ("bay", "Read, Class 1"),

@@ -65,7 +65,7 @@ def _judged(values: list[str]) -> Shown:
     ]
     assert not complaints, (complaints, packet)
     assert not packet["malformed"], packet
-    is_known = packet["protocol"] in ("DNP 3.0", "Syslog") or packet["info"] == "Unknown (253)"
+    is_known = packet["protocol"] in ("DNP 3.0", "Syslog") or packet["info"].endswith("Unknown (253)")
     assert is_known, packet
     assert _BAD_CRC not in packet["header_crc"].split(";") + packet["data_crc"].split(";"), packet
     return Shown(
