@@ -22,7 +22,8 @@ from bridge.service.schema import (
     under,
 )
 
-_MOST_MIB = 1024
+_MOST_MIB = 256
+"""The list of what is kept is copied for each file, at some milliseconds for so much."""
 _MOST_DISK_MIB = 1024 * 1024
 _LONGEST_S = 3600
 
