@@ -148,3 +148,27 @@ def test_any_noise_at_all(tmp_path: Path) -> None:
     file.write_bytes(encoder.opening("test", "noise") + b"".join(parts))
     packets = shown(file)
     assert sum(packet.comment == "discarded: noise" for packet in packets) == 1500
+
+
+def test_segments_of_several_outstations_at_once(tmp_path: Path) -> None:
+    """RTUs count their transport segments alike; none of theirs is taken for another's."""
+    recording = Recording(1 << 22, clock=lambda: 0, report=lambda *_: None)
+    tap = recording.open(Channel(0), "begins")
+    session = recording.open(Channel(1, ("10.1.1.5", 40321)), "begins")
+    halves = (f.FIR, bytes.fromhex("0000 0102000003 8181")), (f.FIN, bytes.fromhex("0101"))
+    for number in range(64):
+        for transport, rest in halves:
+            for source in (12, 13, 268):
+                sequence = (2 * number + (transport == f.FIN)) % 64
+                octets = f.response(
+                    number % 16, source=source, transport=transport | sequence, rest=rest
+                ).octets
+                tap.heard(octets)
+                session.sent(octets)
+    encoder = Encoder([Interface("bay", ""), Interface("main", "")], offset_ns=0)
+    file = tmp_path / "segments.pcapng"
+    parts = [encoder.encode(records, recording.ring.channels) for records in recording.ring.view(0).batches()]
+    file.write_bytes(encoder.opening("test", "segments") + b"".join(parts))
+    infos = [packet.info for packet in shown(file) if packet.protocol == "DNP 3.0"]
+    assert infos.count("Response") == 64 * 3 * 2
+    assert not [info for info in infos if "Unreassembled" in info]
