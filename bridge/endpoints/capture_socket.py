@@ -18,6 +18,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, cast
 
+from bridge.endpoints.events import warn
 from bridge.endpoints.local_socket import listen
 from bridge.endpoints.timer import Timer
 from bridge.recording.packets import Encoder
@@ -201,7 +202,13 @@ class _Client(asyncio.Protocol):
         self._wait(0.0)
 
     async def _write(self) -> None:
-        self._say(await self._server.write())
+        try:
+            answer = await self._server.write()
+        except Exception as error:
+            # Whatever is wrong with us, the bridge goes on.
+            warn("capture failed", error=repr(error))
+            answer = {"error": "it failed; the log of the bridge says how"}
+        self._say(answer)
 
     def _refuse(self, reason: str) -> None:
         self._say({"error": reason})

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from bridge.endpoints.capture_socket import CaptureServer, capture_path
@@ -61,6 +61,7 @@ class Recorder:
         self._is_folder_free = asyncio.Lock()
         self._is_writable = True
         self._own: Tap | None = None
+        """For what concerns all: that of the first line."""
         self._is_closed = False
         if config.enabled:
             self._recording = Recording(
@@ -71,13 +72,17 @@ class Recorder:
 
     def line(self, name: str) -> Tap | None:
         """Return the tap of a line."""
-        return None if self._recording is None else self._tap_of(self._recording, "line", name)
+        if self._recording is None:
+            return None
+        tap = self._recording.open(Channel(self._numbers["line", name]), "recording begins", line=name)
+        self._own = self._own or tap
+        return tap
 
     def server(self, name: str) -> SessionTaps | None:
         """Return what makes the taps of a server's sessions."""
-        return (
-            None if self._recording is None else SessionTaps(self._recording, self._numbers["server", name])
-        )
+        if self._recording is None:
+            return None
+        return SessionTaps(self._recording, self._numbers["server", name])
 
     async def start(self) -> None:
         """Offer the recording to who asks. The bridge does its work without it."""
@@ -133,19 +138,20 @@ class Recorder:
     # Files
 
     def _start_writing(self, fault: Fault, comment: str, since_ns: int) -> asyncio.Task[dict[str, Any]]:
-        assert self._recording is not None
-        opening, encoder = self._opening(comment)
-        view = self._recording.ring.view(since_ns)
-        writing = self._loop.create_task(self._write(fault, _parts(opening, encoder, view)))
+        writing = self._loop.create_task(self._write(fault, comment, since_ns))
         self._writings.add(writing)
         writing.add_done_callback(self._writings.discard)
         return writing
 
-    async def _write(self, fault: Fault, parts: Iterable[bytes]) -> dict[str, Any]:
-        folder = self._folder
+    async def _write(self, fault: Fault, comment: str, since_ns: int) -> dict[str, Any]:
+        folder, recording = self._folder, self._recording
         assert folder is not None
+        assert recording is not None
         try:
             async with self._is_folder_free:
+                # Not before it is free: what waits would keep alive what the ring has forgotten.
+                opening, encoder = self._opening(comment)
+                parts = _parts(opening, encoder, recording.ring.view(since_ns))
                 path = await in_thread(
                     self._loop, lambda: folder.write(fault.value, time.time(), parts), "recording"
                 )
@@ -173,11 +179,6 @@ class Recorder:
         # What is less than a step is drift, and is not to add up.
         self._offset_ns = offset_ns
         self._clock_timer.set(self._loop.time() + _CLOCK_LOOK_S)
-
-    def _tap_of(self, recording: Recording, kind: str, name: str) -> Tap:
-        tap = recording.open(Channel(self._numbers[kind, name]), "recording begins", line=name)
-        self._own = self._own or tap
-        return tap
 
 
 def _interfaces_of(configuration: Configuration) -> tuple[dict[tuple[str, str], int], list[Interface]]:

@@ -23,7 +23,7 @@ from bridge.service.schema import (
 )
 
 _MOST_MIB = 256
-"""The list of what is kept is copied for each file, at some milliseconds for so much."""
+"""The smallest Raspberry Pi has 512."""
 _MOST_DISK_MIB = 1024 * 1024
 _LONGEST_S = 3600
 

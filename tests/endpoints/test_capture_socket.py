@@ -36,6 +36,7 @@ class Bench:
         self.recording = Recording(0, clock=lambda: 0, report=lambda *_: None)
         self.tap = self.recording.open(Channel(0), "begins")
         self.written = asyncio.Event()
+        self.is_broken = False
         self.server = CaptureServer(path, self.recording.ring, self._opening, self._write)
 
     def _opening(self) -> tuple[bytes, Encoder]:
@@ -43,6 +44,8 @@ class Bench:
 
     async def _write(self) -> dict[str, Any]:
         await self.written.wait()
+        if self.is_broken:
+            raise ZeroDivisionError
         return {"done": "/there"}
 
     def record(self, events: int) -> None:
@@ -183,6 +186,15 @@ async def test_writing_is_answered_when_it_is_done(bench: Bench) -> None:
     await turns_of_the_loop()
     bench.written.set()
     assert json.loads(await reader.read()) == {"done": "/there"}
+    writer.close()
+
+
+async def test_writing_that_fails_is_answered(bench: Bench) -> None:
+    reader, writer = await bench.ask(b'{"write": true}')
+    await turns_of_the_loop()
+    bench.is_broken = True
+    bench.written.set()
+    assert json.loads(await reader.read()) == {"error": "it failed; the log of the bridge says how"}
     writer.close()
 
 
