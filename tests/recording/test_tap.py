@@ -4,6 +4,7 @@ from bridge.link.framer import Discard, LinkErrorMode, LinkFramer
 from bridge.recording.fault import Fault
 from bridge.recording.record import LONGEST_STRETCH, Channel, Kind
 from bridge.recording.tap import Recording, SessionTaps, Tap
+from tests.support import wire_crc
 from tests.support.frames import link_status, request
 
 FRAME, OTHER = link_status().octets, request(1).octets
@@ -41,6 +42,14 @@ def test_frames_and_drops_keep_their_octets() -> None:
     _, records = bench.recording.ring.after(1)
     assert records[0][3] is FRAME
     assert records[2][3] is FRAME
+
+
+def test_frames_sent_in_one_write_are_records_of_their_own() -> None:
+    bench = Bench()
+    long = wire_crc.frame(0x44, 1, 12, bytes(250))
+    bench.tap.sent(FRAME + long + OTHER)
+    bench.tap.sent(FRAME + FRAME)
+    assert bench.told() == [(Kind.SENT, octets, "") for octets in (FRAME, long, OTHER, FRAME, FRAME)]
 
 
 def test_an_event_is_told_as_in_the_log() -> None:
