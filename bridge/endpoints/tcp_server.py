@@ -232,7 +232,7 @@ class TcpServer:
     def session_started(self, session: TcpSession) -> None:
         """Find the peer's group, end that group's older session, and tell everybody."""
         if self._taps is not None:
-            session.record(self._taps.open(session.peer_address, session.peer_port))
+            session.record(self._taps.open(session.peer_address, session.peer_port, session.peer))
         if self._listening is None:
             # It was accepted just before we stopped listening.
             session.end(SessionEnd.SERVER_CLOSED)

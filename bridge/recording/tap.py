@@ -130,10 +130,9 @@ class SessionTaps:
         self._recording = recording
         self._interface = interface
 
-    def open(self, host: str, port: int) -> Tap:
-        """Return the tap of a connection that was just accepted."""
-        channel = Channel(self._interface, (host, port))
-        return self._recording.open(channel, "connection accepted", peer=f"{host} port {port}")
+    def open(self, host: str, port: int, peer: str) -> Tap:
+        """Return the tap of a connection that was just accepted; `peer` is its name in events."""
+        return self._recording.open(Channel(self._interface, (host, port)), "connection accepted", peer=peer)
 
     def close(self, tap: Tap) -> None:
         """Take back the tap of a connection that is over."""

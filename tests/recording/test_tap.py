@@ -141,7 +141,7 @@ class TestDiscards:
 def test_sessions_have_channels_of_their_own() -> None:
     bench = Bench()
     taps = SessionTaps(bench.recording, 1)
-    tap: Tap = taps.open("10.1.1.5", 4021)
+    tap: Tap = taps.open("10.1.1.5", 4021, "10.1.1.5:4021")
     tap.sent(FRAME)
     taps.close(tap)
     ring = bench.recording.ring

@@ -130,8 +130,7 @@ async def test_a_session_that_is_pre_empted(site: Site, adapter: Pty) -> None:
         told = await site.told("pre_empted")
         assert f"master connected outstation=pole-12 peer={first.name}" in told
         assert f"master disconnected peer={first.name} reason=pre_empted" in told
-        host, port = second.name.split(":")
-        assert f'connection accepted peer="{host} port {port}"' in told
+        assert f"connection accepted peer={second.name}" in told
 
 
 async def test_timeouts_and_late_answers(site: Site, adapter: Pty) -> None:
