@@ -131,44 +131,71 @@ def test_live(bridge: BridgeProcess, line: BenchLine, tmp_path: Path) -> None:
     assert sum(packet.protocol == "DNP 3.0" for packet in packets) >= 3
 
 
+class Lines:
+    """A recording of a line and a session that say the same, as a file."""
+
+    def __init__(self) -> None:
+        self.recording = Recording(1 << 22, clock=lambda: 0, report=lambda *_: None)
+        self.line = self.recording.open(Channel(0), "begins")
+        self.session = self.recording.open(Channel(1, ("10.1.1.5", 40321)), "begins")
+
+    def relay(self, octets: bytes) -> None:
+        self.line.heard(octets)
+        self.session.sent(octets)
+
+    def shown(self, file: Path) -> list[Shown]:
+        encoder = Encoder([Interface("bay", ""), Interface("main", "")], offset_ns=0)
+        ring = self.recording.ring
+        parts = [encoder.encode(records, ring.channels) for records in ring.view(0).batches()]
+        file.write_bytes(encoder.opening("test", "segments") + b"".join(parts))
+        return shown(file)
+
+
 def test_any_noise_at_all(tmp_path: Path) -> None:
     """Whatever is on a line, the dissectors of a hundred protocols leave it alone."""
     rng = random.Random(20000)
-    recording = Recording(1 << 22, clock=lambda: 0, report=lambda *_: None)
-    taps = [recording.open(Channel(0), "begins"), recording.open(Channel(1, ("fe80::1", 50000)), "begins")]
+    lines = Lines()
+    taps = [lines.line, lines.recording.open(Channel(1, ("fe80::1", 50000)), "begins")]
     pieces = [f.response(1).octets, b"\x05\x64", b"GET / HTTP/1.1\r\n", bytes(40), b"\xff" * 40]
     pieces += [rng.randbytes(20) for _ in range(100)]
     for number in range(1500):
         octets = rng.choice(pieces)[: rng.randrange(1, 20)]
         taps[number % 2].discarded(octets, Discard.NOISE)
         taps[number % 2].sent(f.link_status_request().octets)
-    encoder = Encoder([Interface("bay", ""), Interface("main", "")], offset_ns=0)
-    file = tmp_path / "noise.pcapng"
-    parts = [encoder.encode(records, recording.ring.channels) for records in recording.ring.view(0).batches()]
-    file.write_bytes(encoder.opening("test", "noise") + b"".join(parts))
-    packets = shown(file)
+    packets = lines.shown(tmp_path / "noise.pcapng")
     assert sum(packet.comment == "discarded: noise" for packet in packets) == 1500
 
 
 def test_segments_of_several_outstations_at_once(tmp_path: Path) -> None:
     """RTUs count their transport segments alike; none of theirs is taken for another's."""
-    recording = Recording(1 << 22, clock=lambda: 0, report=lambda *_: None)
-    tap = recording.open(Channel(0), "begins")
-    session = recording.open(Channel(1, ("10.1.1.5", 40321)), "begins")
+    lines = Lines()
     halves = (f.FIR, bytes.fromhex("0000 0102000003 8181")), (f.FIN, bytes.fromhex("0101"))
     for number in range(64):
         for transport, rest in halves:
+            sequence = transport | (2 * number + (transport == f.FIN)) % 64
             for source in (12, 13, 268):
-                sequence = (2 * number + (transport == f.FIN)) % 64
-                octets = f.response(
-                    number % 16, source=source, transport=transport | sequence, rest=rest
-                ).octets
-                tap.heard(octets)
-                session.sent(octets)
-    encoder = Encoder([Interface("bay", ""), Interface("main", "")], offset_ns=0)
-    file = tmp_path / "segments.pcapng"
-    parts = [encoder.encode(records, recording.ring.channels) for records in recording.ring.view(0).batches()]
-    file.write_bytes(encoder.opening("test", "segments") + b"".join(parts))
-    infos = [packet.info for packet in shown(file) if packet.protocol == "DNP 3.0"]
+                lines.relay(f.response(number % 16, source=source, transport=sequence, rest=rest).octets)
+    infos = [packet.info for packet in lines.shown(tmp_path / "c.pcapng") if packet.protocol == "DNP 3.0"]
     assert infos.count("Response") == 64 * 3 * 2
     assert not [info for info in infos if "Unreassembled" in info]
+
+
+@pytest.mark.parametrize("is_counted_on", [True, False])
+def test_fragments_that_lack_segments(tmp_path: Path, is_counted_on: bool) -> None:
+    """Noise takes a third of the segments; what is left of one fragment is not made whole with another's."""
+    rng = random.Random(1815)
+    lines = Lines()
+    floats = b"\x01\x00\x00\x80\x3f" * 100
+    fragment = bytes.fromhex("0000 1e05010000 6300") + floats
+    sequence = 0
+    for number in range(60):
+        parts = [fragment[at : at + 240] for at in range(0, len(fragment), 240)]
+        sequence = sequence if is_counted_on else 0
+        for at, part in enumerate(parts):
+            transport = f.FIR if at == 0 else f.FIN if at == len(parts) - 1 else f.MIDDLE
+            if rng.random() > 1 / 3:
+                lines.relay(f.response(number % 16, transport=transport | sequence % 64, rest=part).octets)
+            sequence += 1
+    packets = lines.shown(tmp_path / "c.pcapng")
+    assert any("Unreassembled" in packet.info for packet in packets)
+    assert any(packet.info == "Response" for packet in packets)

@@ -84,6 +84,38 @@ def test_a_frame_that_comes_from_the_wrong_side_goes_where_it_went() -> None:
     assert encoded((SESSION, Kind.HEARD, wrong, "")) == ["main | 10.1.1.5 40321 | 198.18.1.2 20000"]
 
 
+def test_each_fragment_of_several_segments_has_an_address_of_its_own() -> None:
+    first, last = f.response(1, transport=f.FIR).octets, f.response(transport=f.FIN).octets
+    other = f.response(1, source=13, transport=f.FIR).octets
+    told = encoded(
+        *((LINE, Kind.HEARD, octets, "") for octets in (first, other, last, first, last, ANSWER)),
+        *((SESSION_6, Kind.SENT, octets, "") for octets in (first, last, ANSWER)),
+        (LINE, Kind.DROPPED, last, "late"),
+        (LINE, Kind.HEARD, f.link_status().octets, ""),
+    )
+    assert [line.split(" ")[2] for line in told] == [
+        "240.0.0.12",
+        "240.1.0.13",
+        "240.0.0.12",
+        "240.2.0.12",
+        "240.2.0.12",
+        "198.18.1.2",
+        "2001:db8:4::c",
+        "2001:db8:4::c",
+        "2001:db8::102",
+        "198.18.0.12",
+    ]
+
+
+def test_numbers_of_fragments_begin_anew_and_are_not_kept_for_ever() -> None:
+    encoder = Encoder(INTERFACES, offset_ns=0)
+    for number in range(3000):
+        octets = f.response(1, source=number, transport=f.FIR).octets
+        (block,) = blocks_of(encoder.encode([(0, LINE, int(Kind.HEARD), octets, "")], CHANNELS))
+        assert in_words(block).startswith(f"bay1 | 240.{number % 256}.{number // 256}.{number % 256} ")
+    assert len(encoder._fragments._open) <= 1000
+
+
 def test_octets_in_no_frame() -> None:
     assert encoded(
         (LINE, Kind.DISCARDED, b"\xff", "noise header_crc"), (SESSION_6, Kind.DISCARDED, b"GET", "noise")
