@@ -396,10 +396,13 @@ class LineHub:
     def _missed(self, station: _Station, outcome: Outcome) -> None:
         counters = station.counters
         miss = counters.diagnosis.last_miss
-        reason = "" if miss is None else miss.sentence
         if self._tap is not None:
             self._tap.event(
-                "no answer", Fault.TIMEOUTS, outstation=station.name, outcome=outcome.value, reason=reason
+                "no answer",
+                Fault.TIMEOUTS,
+                outstation=station.name,
+                outcome=outcome.value,
+                reason="" if miss is None else miss.miss.value,
             )
         if counters.is_answering is not False:
             warn(

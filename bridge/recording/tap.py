@@ -149,7 +149,7 @@ def _frames_in(octets: bytes) -> Iterator[bytes]:
 
 
 def _told(name: str, fields: Mapping[str, object]) -> str:
-    return " ".join((name, *(f"{key}={_plain(str(value))}" for key, value in fields.items())))
+    return " ".join((name, *(f"{key}={_plain(str(value))}" for key, value in fields.items() if value != "")))
 
 
 def _plain(text: str) -> str:

@@ -92,7 +92,7 @@ class Recorder:
         try:
             await self._server.bind()
         except BindError as error:
-            warn("no capture socket", reason=error.strerror)
+            warn("no socket", socket="capture", reason=error.strerror)
 
     async def close(self) -> None:
         """Take no more faults; write what is due or was begun, for a second."""
@@ -158,7 +158,7 @@ class Recorder:
         except OSError as error:
             reason = error.strerror or str(error)
             if self._is_writable:
-                warn("recording not written", fault=fault.value, folder=str(folder.path), reason=reason)
+                warn("no recording", fault=fault.value, folder=str(folder.path), reason=reason)
             self._is_writable = False
             return {"error": f"{folder.path}: {reason}"}
         self._is_writable = True

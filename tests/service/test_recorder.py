@@ -233,7 +233,7 @@ async def test_a_folder_that_takes_nothing_is_one_warning(
             await eventually(lambda: bridge.servers["main"].sessions, "it is connected")
         status = await asyncio.to_thread(capture.write, site.status_socket)
         assert status == capture.FAILED
-        warnings = [record for record in caplog.records if record.message == "recording not written"]
+        warnings = [record for record in caplog.records if record.message == "no recording"]
         assert len(warnings) == 1
         assert warnings[0].fields["reason"] == "File exists"  # type: ignore[attr-defined]
 
