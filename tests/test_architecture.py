@@ -16,16 +16,18 @@ MAY_IMPORT = {
     "link": {"errors"},
     "application": {"errors"},
     "transport": {"errors", "link"},
+    "recording": {"errors", "link"},
     "outstation": {"errors", "link", "transport", "application"},
     # The router and the turns read a fragment's first octets: its transport and application headers.
     "routing": {"errors", "link", "transport", "application"},
-    "endpoints": {"errors", "link", "transport", "application", "routing", "outstation"},
+    "endpoints": {"errors", "link", "transport", "application", "recording", "routing", "outstation"},
     "service": {
         "errors",
         "version",
         "link",
         "transport",
         "application",
+        "recording",
         "routing",
         "outstation",
         "endpoints",
@@ -44,7 +46,7 @@ MAY_IMPORT = {
     "__init__": {"errors", "version", "link", "application", "outstation", "endpoints"},
     "__main__": {"service"},
 }
-PURE = {"errors", "version", "link", "transport", "application", "routing", "outstation"}
+PURE = {"errors", "version", "link", "transport", "application", "recording", "routing", "outstation"}
 IMPURE_MODULES = {
     "asyncio",
     "socket",
@@ -90,7 +92,7 @@ ONLY_IN = {
         "bridge/service/watch.py",
     },
     "prometheus_client": {"bridge/service/exposition.py"},
-    "dpkt": {"bridge/service/captures.py"},
+    "dpkt": {"bridge/service/conversations.py"},
     "fastcrc": {"bridge/link/crc.py"},
     "pytest": {"bridge/bench/plugin.py"},
 }

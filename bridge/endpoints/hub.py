@@ -20,6 +20,8 @@ from bridge.endpoints.tcp_session import TcpSession
 from bridge.endpoints.timer import Timer
 from bridge.link.frame import Frame
 from bridge.link.framer import LinkErrorMode, LinkFramer
+from bridge.recording.fault import Fault
+from bridge.recording.tap import Tap
 from bridge.routing.diagnosis import Diagnosis
 from bridge.routing.drop import Drop
 from bridge.routing.echo import EchoFilter
@@ -84,14 +86,17 @@ class LineHub:
         timing: Timing,
         *,
         line_changed: Callable[[str, bool], None] | None = None,
+        tap: Tap | None = None,
     ) -> None:
-        """Prepare the line; `line_changed` hears its name and whether the port is open."""
+        """Prepare the line; `line_changed` hears its name and whether the port is open, `tap` records all."""
         self.name = name
+        self._tap = tap
         self._line_changed = line_changed
         self._loop = asyncio.get_running_loop()
         self._line = SerialLine(name, settings, self, write_stall_s=timing.response_timeout_s)
         self._timing = timing
         self._framer = LinkFramer(LinkErrorMode.DISCARD, frame_timeout_s=timing.quiet_s)
+        self._framer.witness = tap
         self._turn = Turn(timing)
         self.echo = EchoFilter(hold_s=timing.quiet_s)
         """Our own octets as the port hears them: how many, and how many times they were spoiled."""
@@ -199,6 +204,8 @@ class LineHub:
         self._framer.reset()
         self.echo.reset()
         self._turn.line_up()
+        if self._tap is not None:
+            self._tap.event("line up", line=self.name, device=self._line.settings.device)
         if self._line_changed is not None:
             self._line_changed(self.name, True)
 
@@ -211,6 +218,8 @@ class LineHub:
     def line_lost(self, reason: str) -> None:
         """Fail what is under way."""
         self._framer.reset()
+        if self._tap is not None:
+            self._tap.event("line down", Fault.LINE_DOWN, line=self.name, reason=reason)
         # Before sessions may be closed for it: what they had waiting failed because of the line.
         self._report_abandoned(Drop.LINE_DOWN)
         self._run(self._turn.line_down(self._loop.time()))
@@ -285,6 +294,8 @@ class LineHub:
         station.counters.frames_from_master += 1
         self.echo.sent(step.frame.octets)
         self._line.write(step.frame.octets)
+        if self._tap is not None:
+            self._tap.sent(step.frame.octets)
         if station.observer is not None:
             station.observer.request_sent()
 
@@ -292,6 +303,8 @@ class LineHub:
         station = self._stations[step.address]
         if not cast(TcpSession, step.session).send(step.frame.octets):
             station.counters.drops[Drop.SESSION_ENDED] += 1
+            if self._tap is not None:
+                self._tap.dropped(step.frame.octets, Drop.SESSION_ENDED.value)
             return
         station.counters.frames_to_master += 1
         if station.observer is not None:
@@ -301,6 +314,8 @@ class LineHub:
         station = None if step.address is None else self._stations[step.address]
         drops = self.drops if station is None else station.counters.drops
         drops[step.reason] += 1
+        if self._tap is not None and step.frame is not None:
+            self._tap.dropped(step.frame.octets, step.reason.value)
         # A request of several frames is one request, and its first frame says what it is.
         if station is not None and (step.frame is None or starts_request(step.frame)):
             self._diagnose_drop(station, step)
@@ -372,14 +387,24 @@ class LineHub:
             counters.last_response_s = step.elapsed_s
             if counters.is_answering is False:
                 note("answers again", outstation=station.name, line=self.name)
+                if self._tap is not None:
+                    self._tap.event("answers again", outstation=station.name)
             counters.is_answering = True
         elif step.outcome in MISSED:
             self._missed(station, step.outcome)
 
     def _missed(self, station: _Station, outcome: Outcome) -> None:
         counters = station.counters
+        miss = counters.diagnosis.last_miss
+        if self._tap is not None:
+            self._tap.event(
+                "no answer",
+                Fault.TIMEOUTS,
+                outstation=station.name,
+                outcome=outcome.value,
+                reason="" if miss is None else miss.miss.value,
+            )
         if counters.is_answering is not False:
-            miss = counters.diagnosis.last_miss
             warn(
                 "does not answer",
                 outstation=station.name,
@@ -395,9 +420,13 @@ class LineHub:
     def _babble(self, step: Babble) -> None:
         if step.is_on:
             self.babbles += 1
+            if self._tap is not None:
+                self._tap.event("babble", Fault.BABBLE, line=self.name)
             warn("babble", line=self.name, remedy="find the device that talks without end, or bias the line")
             self._report_noise()
         else:
+            if self._tap is not None:
+                self._tap.event("babble ended", line=self.name)
             note("babble ended", line=self.name)
 
     def _look_for_damage(self) -> None:

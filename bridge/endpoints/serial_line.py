@@ -8,13 +8,10 @@ Rules:
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import termios
-import threading
-from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Protocol
 
 from bridge.endpoints.direction import DirectionReport
 from bridge.endpoints.events import note, warn
@@ -26,6 +23,7 @@ from bridge.endpoints.serial_port import (
     open_directed,
     transport_for,
 )
+from bridge.endpoints.threads import in_thread
 from bridge.endpoints.timer import Timer
 from bridge.errors import LineError
 
@@ -102,7 +100,7 @@ class SerialLine:
 
     def _open(self) -> None:
         self._slow_timer.set(self._loop.time() + _SLOW_OPEN_S)
-        future = _in_thread(self._loop, lambda: open_directed(self.settings))
+        future = in_thread(self._loop, lambda: open_directed(self.settings), "serial port")
         future.add_done_callback(self._on_open_result)
 
     def _on_open_result(self, future: asyncio.Future[Opened]) -> None:
@@ -199,7 +197,7 @@ class SerialLine:
         self.direction_report = _unopened(self.settings)
         self.losses += 1
         self._down_since_s = self._loop.time()
-        closing = _in_thread(self._loop, transport.release)
+        closing = in_thread(self._loop, transport.release, "serial port")
         self._closing = [future for future in self._closing if not future.done()]
         self._closing.append(closing)
         if self._is_closed:
@@ -213,28 +211,3 @@ class SerialLine:
 
 def _unopened(settings: SerialSettings) -> DirectionReport:
     return DirectionReport(asked=settings.direction, in_force="the port is not open")
-
-
-def _in_thread(loop: asyncio.AbstractEventLoop, work: Callable[[], Any]) -> asyncio.Future[Any]:
-    """Run `work` in a daemon thread: one that blocks for ever must not keep the program from ending."""
-    future: asyncio.Future[Any] = loop.create_future()
-
-    def settle(result: Any, error: Exception | None) -> None:
-        if future.cancelled():
-            return
-        if error is not None:
-            future.set_exception(error)
-        else:
-            future.set_result(result)
-
-    def run() -> None:
-        result, error = None, None
-        try:
-            result = work()
-        except Exception as caught:
-            error = caught
-        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
-            loop.call_soon_threadsafe(settle, result, error)
-
-    threading.Thread(target=run, daemon=True, name="serial port").start()
-    return future

@@ -28,6 +28,8 @@ from bridge.endpoints.when_down import Reachable, ends_session, is_any_reachable
 from bridge.errors import ConflictError
 from bridge.link.frame import Frame
 from bridge.link.framer import FramerCounters, LinkErrorMode
+from bridge.recording.fault import Fault
+from bridge.recording.tap import SessionTaps
 from bridge.routing.drop import Drop
 from bridge.routing.router import Routable, route
 
@@ -102,7 +104,9 @@ class TcpServer:
         *,
         name: str = "",
         limits: SessionLimits | None = None,
+        taps: SessionTaps | None = None,
     ) -> None:
+        self._taps = taps
         self._mode = link_error_mode
         self._endpoint = Endpoint.parse(endpoint)
         self._limits = limits or SessionLimits()
@@ -227,6 +231,8 @@ class TcpServer:
 
     def session_started(self, session: TcpSession) -> None:
         """Find the peer's group, end that group's older session, and tell everybody."""
+        if self._taps is not None:
+            session.record(self._taps.open(session.peer_address, session.peer_port, session.peer))
         if self._listening is None:
             # It was accepted just before we stopped listening.
             session.end(SessionEnd.SERVER_CLOSED)
@@ -246,6 +252,8 @@ class TcpServer:
         group.was_reachable = is_any_reachable(group.members.values())
         self._group_of[session] = group
         note("master connected", outstation=group.names, peer=session.peer, server=self.name)
+        if session.tap is not None:
+            session.tap.event("master connected", outstation=group.names, peer=session.peer)
         self._untold.append((group, ConnectionState.CONNECTED, session.peer))
         for member in group.members.values():
             # One that is started may end it.
@@ -276,6 +284,7 @@ class TcpServer:
         self.session_ends[reason] += 1
         _add(self._ended, session.counters)
         group = self._group_of.pop(session, None)
+        self._record_end(session, reason, "connection refused" if group is None else "master disconnected")
         if group is None:
             warn("connection refused", peer=session.peer, server=self.name, reason=reason.value)
             return
@@ -299,10 +308,18 @@ class TcpServer:
         self._untold.append((group, ConnectionState.DISCONNECTED, session.peer))
         self._tell()
 
+    def _record_end(self, session: TcpSession, reason: SessionEnd, event: str) -> None:
+        if self._taps is not None and session.tap is not None:
+            fault = Fault.PRE_EMPTED if reason is SessionEnd.PRE_EMPTED else None
+            session.tap.event(event, fault, peer=session.peer, reason=reason.value)
+            self._taps.close(session.tap)
+
     def _count_drop(self, session: TcpSession, frame: Frame, reason: Drop) -> None:
         """Count it; the first of each reason is for the operator to see: a wrong address, often."""
         is_first = not session.drops[reason]
         session.drops[reason] += 1
+        if session.tap is not None:
+            session.tap.dropped(frame.octets, reason.value)
         self.drops[reason] += 1
         note(
             "frame dropped",

@@ -15,6 +15,7 @@ from typing import Protocol, cast
 from bridge.endpoints.timer import Timer
 from bridge.link.frame import Frame
 from bridge.link.framer import LinkErrorMode, LinkFramer
+from bridge.recording.tap import Tap
 from bridge.routing.drop import Drop
 
 _READ_OCTETS = 2048
@@ -99,8 +100,10 @@ class TcpSession(asyncio.BufferedProtocol):
         self._closed = asyncio.Event()
         self._reason: SessionEnd | None = None
         self._has_discarded = False
+        self._tap: Tap | None = None
         self.peer = ""
         self.peer_address = ""
+        self.peer_port = 0
         self.frames_sent = 0
         self.octets_sent = 0
         self._began_s = loop.time()
@@ -120,6 +123,15 @@ class TcpSession(asyncio.BufferedProtocol):
         """For how long it has been there."""
         return self._loop.time() - self._began_s
 
+    @property
+    def tap(self) -> Tap | None:
+        """What records this session, or None."""
+        return self._tap
+
+    def record(self, tap: Tap) -> None:
+        """Record from now on. To be called before the first octet came."""
+        self._tap = self._framer.witness = tap
+
     async def wait_closed(self) -> None:
         """Wait until the connection is gone, after `end` with `drain` when the last of it was sent."""
         await self._closed.wait()
@@ -130,6 +142,8 @@ class TcpSession(asyncio.BufferedProtocol):
         if transport is None or self._reason is not None:
             return False
         transport.write(octets)
+        if self._tap is not None:
+            self._tap.sent(octets)
         self.frames_sent += 1
         self.octets_sent += len(octets)
         if transport.get_write_buffer_size() > self._limits.send_queue_octets:
@@ -190,7 +204,7 @@ class TcpSession(asyncio.BufferedProtocol):
             self._reason = SessionEnd.PEER_CLOSED
             self._transport.abort()
             return
-        self.peer_address = peername[0]
+        self.peer_address, self.peer_port = peername[:2]
         self.peer = f"[{peername[0]}]:{peername[1]}" if ":" in peername[0] else f"{peername[0]}:{peername[1]}"
         self._transport.set_write_buffer_limits(high=0)
         try:

@@ -18,12 +18,14 @@ from bridge.endpoints.tcp_server import TcpServer
 from bridge.endpoints.tcp_session import SessionLimits
 from bridge.endpoints.when_down import WhenDown
 from bridge.errors import BindError
+from bridge.recording.tap import SessionTaps
 from bridge.routing.timing import Timing, octet_time_s
 from bridge.service.config import Configuration, LineConfig, OutstationConfig, ServerConfig
 from bridge.service.front_panel import FrontPanel
 from bridge.service.leds import PanelLink
 from bridge.service.log_queue import LogCounters
 from bridge.service.metrics import Metrics
+from bridge.service.recorder import Recorder
 from bridge.service.snapshot import Taking, take, taking
 from bridge.version import VERSION
 from hw.indicator import Indicator
@@ -56,9 +58,19 @@ class Bridge:
         self._configuration = configuration
         self._line_indicators: dict[str, list[Indicator]] = {name: [] for name in configuration.lines}
         self.front = FrontPanel(configuration, clock=self._loop.time, held=ended)
-        self.servers = {name: _server(server) for name, server in configuration.servers.items()}
+        self._recorder = Recorder(configuration)
+        self.servers = {
+            name: _server(server, self._recorder.server(name))
+            for name, server in configuration.servers.items()
+        }
         self.hubs = {
-            name: LineHub(name, _settings(line), _timing(line), line_changed=self._line_changed)
+            name: LineHub(
+                name,
+                _settings(line),
+                _timing(line),
+                line_changed=self._line_changed,
+                tap=self._recorder.line(name),
+            )
             for name, line in configuration.lines.items()
         }
         self.outstations: dict[str, BridgedOutstation] = {}
@@ -96,6 +108,7 @@ class Bridge:
             raise
         self.front.start()
         await self.metrics.start()
+        await self._recorder.start()
         # The bridge does its work without them. The status comes last: who finds it finds everything.
         for what, socket in (("control", self._control), ("status", self._status)):
             try:
@@ -112,6 +125,8 @@ class Bridge:
         for server in self.servers.values():
             server.stop_listening()
         await asyncio.gather(
+            # First: that lines and sessions end now is no fault.
+            self._recorder.close(),
             *(server.close(drain_s=_DRAIN_S) for server in self.servers.values()),
             *(hub.close(drain_s=_DRAIN_S) for hub in self.hubs.values()),
         )
@@ -168,13 +183,13 @@ def _nothing() -> None:
     """What an indicator's event leads to where no LED shows it."""
 
 
-def _server(config: ServerConfig) -> TcpServer:
+def _server(config: ServerConfig, taps: SessionTaps | None) -> TcpServer:
     limits = SessionLimits(
         half_open_timeout_s=config.half_open_timeout_s,
         send_stall_s=config.send_stall_s,
         frame_timeout_s=config.frame_timeout_s,
     )
-    return TcpServer(config.link_error_mode, str(config.listen), name=config.name, limits=limits)
+    return TcpServer(config.link_error_mode, str(config.listen), name=config.name, limits=limits, taps=taps)
 
 
 def _settings(config: LineConfig) -> SerialSettings:

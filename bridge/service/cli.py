@@ -140,6 +140,8 @@ def _parser() -> argparse.ArgumentParser:
 
     _add_leds(commands)
 
+    _add_capture(commands)
+
     decode = commands.add_parser("decode", help="turn hex or a capture file into readable frames")
     decode.add_argument(
         "source", metavar="HEX|FILE|-", nargs="+", help="hex octets, a pcap or text file, or -"
@@ -202,6 +204,18 @@ def _add_leds(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     for each in (test, locate, stop):
         _add_where(each)
         each.set_defaults(command=_leds)
+
+
+def _add_capture(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    capture = commands.add_parser(
+        "capture", help="give out what the running bridge recorded, as pcapng for Wireshark"
+    )
+    how = capture.add_mutually_exclusive_group()
+    how.add_argument("--follow", action="store_true", help="and what it records from now on, until Ctrl-C")
+    how.add_argument("--write", action="store_true", help="let the bridge write it into recorder.folder")
+    capture.add_argument("-o", "--output", metavar="FILE", help="default: standard output; not with --write")
+    _add_where(capture)
+    capture.set_defaults(command=_capture)
 
 
 def _add_where(parser: argparse.ArgumentParser) -> None:
@@ -351,6 +365,18 @@ def _leds(options: argparse.Namespace) -> int:
         return FAILED
     print(answer["done"])
     return DONE
+
+
+def _capture(options: argparse.Namespace) -> int:
+    from bridge.service.capture import capture, write
+
+    path = options.socket or _status_socket(options.config)
+    if options.write and options.output is not None:
+        streams.complain("rtu-bridge capture: --write names its file itself; leave -o out")
+        return WRONG
+    if options.write:
+        return write(path)
+    return capture(path, output=options.output, is_following=options.follow)
 
 
 def _duration_s(text: str) -> float:

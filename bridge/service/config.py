@@ -20,9 +20,10 @@ from bridge.endpoints.address_filter import AddressFilter
 from bridge.endpoints.endpoint import Endpoint
 from bridge.errors import ConfigurationError
 from bridge.link.framer import LinkErrorMode
-from bridge.service import boards, physics, pins
+from bridge.service import boards, physics, pins, recorder_keys
 from bridge.service.keys import FILE_KEYS, SERVICE_KEYS, read_document
 from bridge.service.line_times import PARITY_BITS
+from bridge.service.recorder_keys import RECORDER_KEYS, RecorderConfig
 from bridge.service.schema import Report, read_row, shortened
 
 _LONGEST_OCTETS: Final = 256 * 1024
@@ -174,6 +175,7 @@ class Configuration:
     relays: Mapping[str, RelayConfig]
     outstations: tuple[OutstationConfig, ...]
     warnings: tuple[str, ...]
+    recorder: RecorderConfig = recorder_keys.DEFAULTS
     board_leds: Mapping[str, int] = field(default_factory=lambda: _NO_LEDS)
     metrics: MetricsConfig | None = None
 
@@ -198,6 +200,8 @@ def parse(text: str, source_name: str, board_leds: Mapping[str, int] = _NO_LEDS)
     names = service.get("board") if "board" in service.written else None
     assembly = boards.assembly(names or boards.DEFAULT_NAMES)
     leds = board_leds if names is None else MappingProxyType(assembly.led_pins)
+    recorder = read_row(file.get("recorder") or {}, RECORDER_KEYS, "recorder", report)
+    recorder_keys.check(recorder, report)
     document = read_document(file, leds, report)
     physics.check(document, report)
     pins.check(document, leds, report)
@@ -218,6 +222,7 @@ def parse(text: str, source_name: str, board_leds: Mapping[str, int] = _NO_LEDS)
         relays=_by_name(RelayConfig(name=row.name, **row.values) for row in document.relays),
         outstations=tuple(OutstationConfig(**row.values) for row in document.outstations),
         warnings=tuple(warnings.problems),
+        recorder=RecorderConfig(**recorder.values),
         board_leds=leds,
         metrics=None if document.metrics is None else MetricsConfig(**document.metrics.values),
     )

@@ -160,6 +160,7 @@ FILE_KEYS: Final[Mapping[str, Key]] = {
     "button": Key(TABLE, "[button]", default=None),
     "input": Key(TABLE, "[input.door]", default={}),
     "relay": Key(TABLE, "[relay.horn]", default={}),
+    "recorder": Key(TABLE, "[recorder]", default={}),
     "outstation": Key(TABLES, "[[outstation]]", _tables),
 }
 

@@ -8,6 +8,15 @@ from pathlib import Path
 _SYSTEM = Path("/run/rtu-bridge")
 
 
+def default_capture_folder() -> str | None:
+    """Return where recordings are kept if the configuration names no folder: the service's, else nowhere.
+
+    systemd names the folder that it keeps for the service.
+    """
+    state = os.environ.get("STATE_DIRECTORY", "").partition(":")[0]
+    return str(Path(state) / "captures") if state.startswith("/") else None
+
+
 def default_status_socket() -> str:
     """Return the path of the status socket of this user's bridge.
 

@@ -83,6 +83,14 @@ def _ours_version() -> str:
 
 
 def _ours(site: Site) -> list[str]:
+    return _ours_with(site, "")
+
+
+def _ours_unrecorded(site: Site) -> list[str]:
+    return _ours_with(site, "[recorder]\nenabled = false\n")
+
+
+def _ours_with(site: Site, settings: str) -> list[str]:
     config = site.directory / "bridge.toml"
     head = f"""\
 [service]
@@ -91,7 +99,7 @@ log_level = "warning"
 gpio = "none"
 """
     lines = [_our_line(number, *line) for number, line in enumerate(site.lines)]
-    config.write_text("".join([head, *lines]))
+    config.write_text("".join([head, *lines, settings]))
     return [sys.executable, "-m", "bridge", "run", "-c", str(config)]
 
 
@@ -162,6 +170,7 @@ PEERS: dict[str, Peer] = {
         Peer("c", "C epoll bridge", _present, _c_bridge, _no_version),
         Peer("socat", "socat", _program("socat"), _socat, _says("socat version", "socat", "-V")),
         Peer("ours", "RTU Bridge", _ours_missing, _ours, _ours_version),
+        Peer("ours-unrecorded", "RTU Bridge, recorder off", _ours_missing, _ours_unrecorded, _ours_version),
         Peer("ser2net", "ser2net, tuned", _program("ser2net"), _ser2net_tuned, _SER2NET_VERSION),
         Peer(
             "ser2net-shipped",

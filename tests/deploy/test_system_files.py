@@ -47,6 +47,13 @@ def test_the_service_is_exposed_little() -> None:
     assert 0 < float(exposure) < MOST_EXPOSURE
 
 
+def test_recordings_have_the_folder_that_the_readme_names() -> None:
+    text = (DEPLOY / "systemd/rtu-bridge.service").read_text(encoding="utf-8")
+    (state,) = re.findall(r"^StateDirectory=(\S+)$", text, re.MULTILINE)
+    readme = (DEPLOY.parent.parent / "README.md").read_text(encoding="utf-8")
+    assert f'folder = "/var/lib/{state}/captures"' in readme
+
+
 def test_the_watchdog_waits_longer_than_the_grace_time_and_the_start_too() -> None:
     from bridge.service.notify import GRACE_S
 

@@ -254,7 +254,7 @@ async def test_a_second_bridge_runs_without_a_status_socket(
                 for record in caplog.records
                 if record.getMessage() == "no socket"
             }
-            assert set(refused) == {"control", "status"}
+            assert set(refused) == {"capture", "control", "status"}
             assert "another bridge answers" in refused["status"]
             status = await asyncio.to_thread(fetch, f"{folder}/s")
             assert [outstation["name"] for outstation in status["outstations"]] == ["first"]

@@ -278,9 +278,10 @@ def test_each_datagram_stands_alone(capture: Path) -> None:
     capture.write_bytes(Wire().udp(READ).udp(STATUS[:5]).udp(STATUS).pcap())
     status, lines = decoded(str(capture))
     assert status == 1
-    assert lines[-3:] == [
-        f"2024-05-01 12:00:00.002000Z  {OUT} UDP",
+    assert lines[-4:] == [
+        f"2024-05-01 12:00:00.001000Z  {OUT} UDP",
         "  ! 5 octets: incomplete frame  05 64 05 c9 00",
+        f"2024-05-01 12:00:00.002000Z  {OUT} UDP",
         f"  {STATUS_LINE}",
     ]
 

@@ -279,3 +279,16 @@ def test_a_reader_that_has_seen_enough_is_no_error(is_buffered: bool) -> None:
     )
     os.close(writing)
     assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_capture_to_a_terminal_is_refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    assert main(["capture", "--socket", "/nowhere"]) == 2
+    assert "standard output is a terminal" in capsys.readouterr().err
+
+
+def test_capture_that_is_written_by_the_bridge_has_no_output(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["capture", "--write", "-o", "x", "--socket", "/nowhere"]) == 2
+    assert capsys.readouterr().err == "rtu-bridge capture: --write names its file itself; leave -o out\n"

@@ -28,7 +28,9 @@ from bridge.service.config import (
 from bridge.service.keys import BAUD_RATES, LINE_KEYS, OUTSTATION_KEYS, SERVER_KEYS, SERVICE_KEYS
 from bridge.service.metrics_keys import METRICS_KEYS
 from bridge.service.panel_keys import BUTTON_KEYS, INPUT_KEYS, LED_KEYS, RELAY_KEYS
+from bridge.service.paths import default_capture_folder
 from bridge.service.physics import SYSTEM_LED
+from bridge.service.recorder_keys import DEFAULTS, RECORDER_KEYS
 from bridge.service.schema import Key
 from hw.board import DEFAULT_BOARD
 
@@ -269,6 +271,7 @@ def test_the_readme_shows_every_key_with_its_default() -> None:
         ("[button]", BUTTON_KEYS),
         ("[input.door]", INPUT_KEYS),
         ("[relay.horn]", RELAY_KEYS),
+        ("[recorder]", RECORDER_KEYS),
     ],
 )
 def test_the_readme_shows_every_key_and_marks_those_that_are_required(
@@ -304,6 +307,23 @@ def test_the_readme_shows_every_key_of_the_panel_with_its_default() -> None:
         assert set(table) == set(keys)
     plain = parse(MINIMAL + "[button]\npin = 19\n[input.door]\npin = 24\n[relay.horn]\npin = 27\n", "f.toml")
     assert (shown.button, shown.inputs, shown.relays) == (plain.button, plain.inputs, plain.relays)
+
+
+def test_the_readme_shows_the_recorder_with_its_defaults() -> None:
+    readme = (Path(__file__).parent.parent.parent / "README.md").read_text(encoding="utf-8")
+    block = readme.partition("\n## Configuration\n")[2].partition("```toml\n")[2].partition("```")[0]
+    shown = parse(block, "README.md").recorder
+    assert shown.folder == "/var/lib/rtu-bridge/captures"
+    assert replace(shown, folder=None) == replace(DEFAULTS, folder=None)
+
+
+def test_recordings_are_kept_where_systemd_keeps_the_services_state(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("STATE_DIRECTORY", raising=False)
+    assert default_capture_folder() is None
+    monkeypatch.setenv("STATE_DIRECTORY", "/var/lib/rtu-bridge")
+    assert default_capture_folder() == "/var/lib/rtu-bridge/captures"
+    monkeypatch.setenv("STATE_DIRECTORY", "nonsense")
+    assert default_capture_folder() is None
 
 
 def test_a_panel_with_everything() -> None:

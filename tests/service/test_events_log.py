@@ -29,7 +29,14 @@ from tests.support.sites import running
 SOURCES = sorted([*ROOT.glob("bridge/endpoints/*.py"), *ROOT.glob("bridge/service/*.py")])
 OF_THE_LOG_ITSELF = ("log lines dropped", frozenset({"warning"}), frozenset({"count"}))
 """`bridge.service.log_queue` makes this record by itself."""
-TELLS_THE_SYSTEMS_REASON = {"line down", "no GPIO", "no low latency", "no metrics", "no socket"}
+TELLS_THE_SYSTEMS_REASON = {
+    "line down",
+    "no GPIO",
+    "no low latency",
+    "no metrics",
+    "no recording",
+    "no socket",
+}
 OURS = {"note": "info", "warn": "warning"}
 
 

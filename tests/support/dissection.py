@@ -22,7 +22,7 @@ _FIELDS = {
 }
 _BAD_CRC = "0"
 _WARNING = 0x600000
-_RTUS_OWN_BUSINESS = "IIN Abnormality"
+RTUS_OWN_BUSINESS = "IIN Abnormality"
 """It restarted, or does not know an object: said in a right frame."""
 _TIMEOUT_S = 60
 
@@ -70,7 +70,7 @@ def _judge(packet: dict[str, list[str]], dissection: Dissection) -> None:
     warnings = [
         message
         for message, severity in zip(packet["message"], packet["severity"], strict=True)
-        if int(severity, 0) >= _WARNING and message != _RTUS_OWN_BUSINESS
+        if int(severity, 0) >= _WARNING and message != RTUS_OWN_BUSINESS
     ]
     problems = {
         # A frame with a bad header, or noise before it, is not taken for DNP3 at all.
