@@ -200,7 +200,7 @@ def test_an_outstation_of_the_program_itself() -> None:
         }
     )
     text = _rendered(snapshot)
-    _row(text, "●", "answering", "box", "50", "(appliance)", "10.1.1.5:4021", "-")
+    _row(text, "●", "answering", "box", "50", "(local)", "10.1.1.5:4021", "-")
     _row(text, "box", "7654", "7653")
     (line,) = (line for line in plain_lines(snapshot) if "box" in line)
     assert line.endswith("7654 frames to it, 7653 back")
