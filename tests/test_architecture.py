@@ -69,6 +69,8 @@ ONLY_IN = {
         "bridge/service/build.py",
         "bridge/service/front_panel.py",
         "bridge/service/cli.py",
+        "bridge/service/appliance_identity.py",
+        "bridge/service/snapshot.py",
         "bridge/service/boards.py",  # the boards' data, and pure functions of it
         "bridge/service/hardware.py",
         "bridge/service/top/lamp.py",  # the LEDs' patterns, which are data

@@ -86,10 +86,16 @@ class LineHub:
         timing: Timing,
         *,
         line_changed: Callable[[str, bool], None] | None = None,
+        state_changed: Callable[[str, str | None], None] = lambda _line, _outstation: None,
         tap: Tap | None = None,
     ) -> None:
-        """Prepare the line; `line_changed` hears its name and whether the port is open, `tap` records all."""
+        """Prepare the line; `line_changed` hears its name and whether the port is open, `tap` records all.
+
+        `state_changed` hears the line's name when babble begins or ends, and the outstation's as well when
+        that begins or ceases to answer.
+        """
         self.name = name
+        self._state_changed = state_changed
         self._tap = tap
         self._line_changed = line_changed
         self._loop = asyncio.get_running_loop()
@@ -117,6 +123,7 @@ class LineHub:
         self.counters = self._framer.counters
         self.drops: Counter[Drop] = Counter()
         """Frames heard that concern no outstation of this line."""
+        self.frames_sent = self.octets_sent = 0
         self.babbles = 0
         """How many times somebody began to talk without end."""
 
@@ -129,6 +136,11 @@ class LineHub:
     def waiting_frames(self) -> int:
         """How many requests wait for their turn now."""
         return self._turn.waiting_frames
+
+    @property
+    def octets_on_wire(self) -> int:
+        """The octets sent and heard so far, our own echo counted once."""
+        return self.octets_sent + self.counters.octets_in
 
     @property
     def _hold_frames(self) -> int:
@@ -291,11 +303,14 @@ class LineHub:
 
     def _send(self, step: Send) -> None:
         station = self._stations[step.address]
+        octets = step.frame.octets
         station.counters.frames_from_master += 1
-        self.echo.sent(step.frame.octets)
-        self._line.write(step.frame.octets)
+        self.frames_sent += 1
+        self.octets_sent += len(octets)
+        self.echo.sent(octets)
+        self._line.write(octets)
         if self._tap is not None:
-            self._tap.sent(step.frame.octets)
+            self._tap.sent(octets)
         if station.observer is not None:
             station.observer.request_sent()
 
@@ -385,16 +400,19 @@ class LineHub:
             counters.diagnosis.line_failed(self._line.reason or "it was just lost", now)
         elif step.outcome is Outcome.ANSWERED:
             counters.last_response_s = step.elapsed_s
-            if counters.is_answering is False:
+            was_answering, counters.is_answering = counters.is_answering, True
+            if was_answering is False:
                 note("answers again", outstation=station.name, line=self.name)
                 if self._tap is not None:
                     self._tap.event("answers again", outstation=station.name)
-            counters.is_answering = True
+            if not was_answering:
+                self._state_changed(self.name, station.name)
         elif step.outcome in MISSED:
             self._missed(station, step.outcome)
 
     def _missed(self, station: _Station, outcome: Outcome) -> None:
         counters = station.counters
+        was_answering, counters.is_answering = counters.is_answering, False
         miss = counters.diagnosis.last_miss
         if self._tap is not None:
             self._tap.event(
@@ -404,7 +422,8 @@ class LineHub:
                 outcome=outcome.value,
                 reason="" if miss is None else miss.miss.value,
             )
-        if counters.is_answering is not False:
+        if was_answering is not False:
+            self._state_changed(self.name, station.name)
             warn(
                 "does not answer",
                 outstation=station.name,
@@ -413,11 +432,11 @@ class LineHub:
                 reason="" if miss is None else miss.miss.value,
                 sentence="" if miss is None else miss.sentence,
             )
-        counters.is_answering = False
         if station.observer is not None:
             station.observer.answer_missed()
 
     def _babble(self, step: Babble) -> None:
+        self._state_changed(self.name, None)
         if step.is_on:
             self.babbles += 1
             if self._tap is not None:

@@ -3,6 +3,7 @@
 Rules:
   1. Opening and closing can block (a modem's handshake, an output queue that drains): that is for a thread.
   2. A port that cannot be opened, errors or vanishes is `down` and retried with back-off, for ever.
+  3. A reset is a port that is lost on purpose. One that is down is tried at once.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ from bridge.errors import LineError
 _FIRST_RETRY_S = 0.1
 _LONGEST_RETRY_S = 2.0
 _SLOW_OPEN_S = 5.0
+_RESET_DRAIN_S = 0.5
+"""For the frame that is being sent: half a frame is worse than a line that is back a moment later."""
 
 
 class LineUser(Protocol):
@@ -59,6 +62,7 @@ class SerialLine:
         self._slow_timer = Timer(self._loop, self._report_slow_open)
         self._retry_s = _FIRST_RETRY_S
         self._is_closed = False
+        self._awaits_retry = False
         self._closing: list[asyncio.Future[None]] = []
         self.reason: str | None = "not opened yet"
         """Why the line is down; None while it is open."""
@@ -69,6 +73,8 @@ class SerialLine:
         self.openings = 0
         self.losses = 0
         self._down_since_s = self._loop.time()
+        self.is_resetting = False
+        """Whether a reset was asked for, and the port was not tried since."""
 
     @property
     def is_open(self) -> bool:
@@ -83,6 +89,18 @@ class SerialLine:
         """Send a frame. On a line that is down nothing happens: the user was told."""
         if self._transport is not None:
             self._transport.write(octets)
+
+    def reset(self) -> None:
+        """Close the port, after what it is sending, and open it again. Harmless when repeated."""
+        if self._is_closed or self.is_resetting:
+            return
+        self.is_resetting = True
+        self._retry_s = _FIRST_RETRY_S
+        if self._transport is not None:
+            self._transport.drain_s = _RESET_DRAIN_S
+            self._transport.abort()
+        elif self._awaits_retry:
+            self._retry_timer.set(self._loop.time())
 
     async def close(self, *, drain_s: float) -> None:
         """Send what is being sent, for `drain_s` seconds at most, and let the port go."""
@@ -99,6 +117,7 @@ class SerialLine:
     # Opening
 
     def _open(self) -> None:
+        self._awaits_retry = False
         self._slow_timer.set(self._loop.time() + _SLOW_OPEN_S)
         future = in_thread(self._loop, lambda: open_directed(self.settings), "serial port")
         future.add_done_callback(self._on_open_result)
@@ -106,6 +125,7 @@ class SerialLine:
     def _on_open_result(self, future: asyncio.Future[Opened]) -> None:
         self._slow_timer.set(None)
         self.attempted.set()
+        self.is_resetting = False
         error = future.exception()
         if error is None and self._is_closed:
             future.result().port.close()
@@ -163,6 +183,7 @@ class SerialLine:
         )
 
     def _retry(self) -> None:
+        self._awaits_retry = True
         self._retry_timer.set(self._loop.time() + self._retry_s)
         self._retry_s = min(2 * self._retry_s, _LONGEST_RETRY_S)
 
@@ -203,7 +224,7 @@ class SerialLine:
         if self._is_closed:
             self.reason = "closed"
         else:
-            self._set_reason(in_words(error))
+            self._set_reason("it is being reset" if self.is_resetting and error is None else in_words(error))
             # The old descriptor goes first: the port is exclusive.
             closing.add_done_callback(lambda _: None if self._is_closed else self._retry())
         self._user.line_lost(self.reason or "")

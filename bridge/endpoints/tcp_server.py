@@ -17,7 +17,7 @@ import logging
 from collections import Counter, deque
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from bridge.endpoints.address_filter import AddressFilter
 from bridge.endpoints.endpoint import Endpoint
@@ -72,6 +72,14 @@ class ServedOutstation(Routable, Reachable, Protocol):
         """The master is gone: forget what was for it."""
 
 
+class SessionCounts(NamedTuple):
+    """The sessions of one outstation since the server was made."""
+
+    started: int = 0
+    pre_emptions: int = 0
+    """How many of them ended because a newer connection took over."""
+
+
 @dataclass(slots=True)
 class _Group:
     """The outstations with one filter, and the session that they share."""
@@ -82,6 +90,8 @@ class _Group:
     session: TcpSession | None = None
     newcomer: str = ""
     """While a newer connection takes over: its peer."""
+    sessions_started: int = 0
+    pre_emptions: int = 0
     was_reachable: bool = False
     """At the last look. Only a session that had a line can lose it; who came while it was down was let in."""
 
@@ -148,10 +158,18 @@ class TcpServer:
 
     def session_of(self, outstation: ServedOutstation) -> TcpSession | None:
         """Return the session that the outstation's master has now."""
-        for group in self._groups:
-            if outstation in group.members.values():
-                return group.session
-        return None
+        group = self._group_with(outstation)
+        return None if group is None else group.session
+
+    def sessions_of(self, outstation: ServedOutstation) -> SessionCounts:
+        """Return how many sessions with the outstation began, of those over as well."""
+        group = self._group_with(outstation)
+        return SessionCounts() if group is None else SessionCounts(group.sessions_started, group.pre_emptions)
+
+    @property
+    def sessions_started(self) -> int:
+        """How many connections became sessions; the others were refused."""
+        return sum(group.sessions_started for group in self._groups)
 
     def add_outstation(
         self,
@@ -213,6 +231,12 @@ class TcpServer:
             if was_reachable and group.session is not None and ends_session(members):
                 self._end_and_drain(group.session, SessionEnd.LINE_DOWN)
 
+    def drop_session(self, outstation: ServedOutstation) -> None:
+        """End the session of an outstation's master, if there is one, after what is being sent."""
+        session = self.session_of(outstation)
+        if session is not None:
+            self._end_and_drain(session, SessionEnd.DROPPED)
+
     async def close(self, *, drain_s: float = 0.5) -> None:
         """Stop listening and end every session; what is being sent has `drain_s` seconds to get out."""
         self.stop_listening()
@@ -246,9 +270,11 @@ class TcpServer:
             return
         if group.session is not None:
             group.newcomer = session.peer
+            group.pre_emptions += 1
             group.session.end(SessionEnd.PRE_EMPTED)
             group.newcomer = ""
         group.session = session
+        group.sessions_started += 1
         group.was_reachable = is_any_reachable(group.members.values())
         self._group_of[session] = group
         note("master connected", outstation=group.names, peer=session.peer, server=self.name)
@@ -313,6 +339,9 @@ class TcpServer:
             fault = Fault.PRE_EMPTED if reason is SessionEnd.PRE_EMPTED else None
             session.tap.event(event, fault, peer=session.peer, reason=reason.value)
             self._taps.close(session.tap)
+
+    def _group_with(self, outstation: ServedOutstation) -> _Group | None:
+        return next((group for group in self._groups if outstation in group.members.values()), None)
 
     def _count_drop(self, session: TcpSession, frame: Frame, reason: Drop) -> None:
         """Count it; the first of each reason is for the operator to see: a wrong address, often."""

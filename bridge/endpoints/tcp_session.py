@@ -45,6 +45,8 @@ class SessionEnd(StrEnum):
     """The peer matched no outstation's filter."""
     LINE_DOWN = "line_down"
     """No outstation could be reached, and `WhenDown` says that a master shall notice."""
+    DROPPED = "dropped"
+    """A control of the appliance's outstation asked for it."""
     SERVER_CLOSED = "server_closed"
 
 

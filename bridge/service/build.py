@@ -14,19 +14,24 @@ from bridge.endpoints.events import note, warn
 from bridge.endpoints.hub import LineHub
 from bridge.endpoints.serial_port import SerialSettings
 from bridge.endpoints.status import StatusServer
-from bridge.endpoints.tcp_server import TcpServer
+from bridge.endpoints.tcp_server import ServedOutstation, TcpServer
 from bridge.endpoints.tcp_session import SessionLimits
 from bridge.endpoints.when_down import WhenDown
 from bridge.errors import BindError
 from bridge.recording.tap import SessionTaps
 from bridge.routing.timing import Timing, octet_time_s
+from bridge.service.appliance import Appliance
+from bridge.service.bridge_actions import BridgeActions
+from bridge.service.bus_loads import BusLoads
 from bridge.service.config import Configuration, LineConfig, OutstationConfig, ServerConfig
-from bridge.service.front_panel import FrontPanel
+from bridge.service.front_panel import FrontPanel, Moved
 from bridge.service.leds import PanelLink
+from bridge.service.local_outstation import LocalOutstation
 from bridge.service.log_queue import LogCounters
 from bridge.service.metrics import Metrics
+from bridge.service.point_rows import Section
 from bridge.service.recorder import Recorder
-from bridge.service.snapshot import Taking, take, taking
+from bridge.service.snapshot import Taking, section, take, taking
 from bridge.version import VERSION
 from hw.indicator import Indicator
 
@@ -56,8 +61,9 @@ class Bridge:
         self._loop = asyncio.get_running_loop()
         self._started_s = self._loop.time()
         self._configuration = configuration
+        self.outstation_configs = {each.name: each for each in configuration.outstations}
         self._line_indicators: dict[str, list[Indicator]] = {name: [] for name in configuration.lines}
-        self.front = FrontPanel(configuration, clock=self._loop.time, held=ended)
+        self.front = FrontPanel(configuration, clock=self._loop.time, held=ended, moved=self._moved)
         self._recorder = Recorder(configuration)
         self.servers = {
             name: _server(server, self._recorder.server(name))
@@ -69,19 +75,20 @@ class Bridge:
                 _settings(line),
                 _timing(line),
                 line_changed=self._line_changed,
+                state_changed=self._state_changed,
                 tap=self._recorder.line(name),
             )
             for name, line in configuration.lines.items()
         }
+        self.bus_loads = BusLoads(self.hubs)
+        self.appliance = Appliance(configuration, partial(section, self, configuration), BridgeActions(self))
         self.outstations: dict[str, BridgedOutstation] = {}
+        self.local_outstations: dict[str, LocalOutstation] = {}
         for outstation in configuration.outstations:
-            if outstation.broadcast == "deny":
-                # Also for one that is disabled: it hangs on the line and hears everything.
-                self.hubs[outstation.line].deny_broadcasts()
-            if outstation.enabled:
-                self._add(outstation)
+            if outstation.line is None:
+                self._add_local(outstation)
             else:
-                self.hubs[outstation.line].add_neighbour(outstation.link_address)
+                self._add_bridged(outstation, outstation.line)
         self._status = StatusServer(configuration.service.status_socket, self.snapshot)
         self._control = ControlServer(control_path(configuration.service.status_socket), self._obey)
         self.log = log or LogCounters()
@@ -109,6 +116,8 @@ class Bridge:
         self.front.start()
         await self.metrics.start()
         await self._recorder.start()
+        self.bus_loads.start()
+        self.appliance.start()
         # The bridge does its work without them. The status comes last: who finds it finds everything.
         for what, socket in (("control", self._control), ("status", self._status)):
             try:
@@ -122,6 +131,8 @@ class Bridge:
         self._status.close()
         self._control.close()
         self.metrics.close()
+        self.appliance.close()
+        self.bus_loads.close()
         for server in self.servers.values():
             server.stop_listening()
         await asyncio.gather(
@@ -138,27 +149,71 @@ class Bridge:
         """The time on the clock that the indicators use."""
         return self._loop.time()
 
+    @property
+    def uptime_s(self) -> float:
+        """How long it has been running."""
+        return self.now - self._started_s
+
+    def served(self, outstation: str) -> ServedOutstation | None:
+        """Return an outstation by its name; None for one that is disabled."""
+        return self.outstations.get(outstation) or self.local_outstations.get(outstation)
+
+    def server_of(self, outstation: str) -> TcpServer:
+        """Return the server through which an outstation is reached. Raises KeyError."""
+        return self.servers[self.outstation_configs[outstation].server]
+
     def snapshot(self) -> dict[str, Any]:
         """Return the status as JSON-able data: what `rtu-bridge status --json` prints."""
         return take(self._taking())
 
     def _taking(self) -> Taking:
-        return taking(self, self._configuration, self.now - self._started_s)
+        return taking(self, self._configuration)
 
-    def _add(self, outstation: OutstationConfig) -> None:
-        indicator = self.front.indicators[outstation.name]
-        self._line_indicators[outstation.line].append(indicator)
-        changed = _nothing if outstation.led is None else partial(self.front.changed, outstation.led)
-        link = PanelLink(indicator, self._loop.time, changed)
-        hub = self.hubs[outstation.line]
-        when_down = WhenDown(self._configuration.lines[outstation.line].when_down)
+    def _add_bridged(self, outstation: OutstationConfig, line: str) -> None:
+        hub = self.hubs[line]
+        if outstation.broadcast == "deny":
+            # Also for one that is disabled: it hangs on the line and hears everything.
+            hub.deny_broadcasts()
+        if not outstation.enabled:
+            hub.add_neighbour(outstation.link_address)
+            return
+        self._line_indicators[line].append(self.front.indicators[outstation.name])
+        link = self._link(outstation)
+        when_down = WhenDown(self._configuration.lines[line].when_down)
         bridged = BridgedOutstation(
             outstation.name, outstation.link_address, hub, observer=link, when_down=when_down
         )
         self.outstations[outstation.name] = bridged
         self.servers[outstation.server].add_outstation(bridged, link, outstation.masters)
 
+    def _add_local(self, outstation: OutstationConfig) -> None:
+        if not outstation.enabled:
+            return
+        link = self._link(outstation)
+        self.front.indicators[outstation.name].line_up(self._loop.time())
+        local = self.appliance.add(outstation, link)
+        self.local_outstations[outstation.name] = local
+        self.servers[outstation.server].add_outstation(local, link, outstation.masters)
+
+    def _link(self, outstation: OutstationConfig) -> PanelLink:
+        return PanelLink(
+            self.front.indicators[outstation.name],
+            self._loop.time,
+            _nothing if outstation.led is None else partial(self.front.changed, outstation.led),
+            noticed=partial(self.appliance.changed, Section.OUTSTATION, outstation.name),
+        )
+
+    def _moved(self, moved: Moved) -> None:
+        self.appliance.changed(Section(moved.section), moved.name, moved.at)
+
+    def _state_changed(self, line: str, outstation: str | None) -> None:
+        if outstation is None:
+            self.appliance.changed(Section.LINE, line)
+        else:
+            self.appliance.changed(Section.OUTSTATION, outstation)
+
     def _line_changed(self, line: str, is_up: bool) -> None:
+        self.appliance.line_changed(line)
         now = self._loop.time()
         if is_up:
             self.front.heartbeat.line_up(line, now)

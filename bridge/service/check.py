@@ -51,15 +51,21 @@ def describe(configuration: Configuration) -> str:
 
 def _route(outstation: OutstationConfig, configuration: Configuration) -> list[Sequence[str]]:
     server = configuration.servers[outstation.server]
-    line = configuration.lines[outstation.line]
     return [
         outstation.masters.texts(),
         [f"{server.name} {server.listen}"],
         [outstation.name if outstation.enabled else f"{outstation.name} (disabled)"],
         [str(outstation.link_address)],
-        [f"{line.name} {line.device} {line.baud} {line.framing}"],
+        [_place(outstation, configuration)],
         [outstation.led or "-"],
     ]
+
+
+def _place(outstation: OutstationConfig, configuration: Configuration) -> str:
+    if outstation.line is None:
+        return f"none: {outstation.local}"
+    line = configuration.lines[outstation.line]
+    return f"{line.name} {line.device} {line.baud} {line.framing}"
 
 
 def _times(line: LineConfig) -> list[str]:

@@ -148,6 +148,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     decode.add_argument("--port", type=int, help="of a capture: only this TCP or UDP port")
     decode.set_defaults(command=_decode)
+    points = commands.add_parser("points", help="print the points of the appliance's own outstation")
+    points.add_argument("-c", "--config", metavar="FILE", help="of this configuration; default: of any")
+    points.add_argument("--csv", action="store_true", help="for a SCADA system to import; needs -c")
+    points.set_defaults(command=_points)
     profile = commands.add_parser("profile", help="print the Device Profile of the outstations in here")
     profile.set_defaults(command=_profile)
     return parser
@@ -311,6 +315,23 @@ def _sim(options: argparse.Namespace) -> int:
         print(example_text(), end="")
         return DONE
     return sim(options.file, serial=options.serial, tcp=options.tcp)
+
+
+def _points(options: argparse.Namespace) -> int:
+    from bridge.service.config import load
+    from bridge.service.point_map import blocks_of
+    from bridge.service.points_text import as_csv, as_table, general_table
+    from hw.board import DEFAULT_BOARD
+
+    if options.config is None:
+        if options.csv:
+            streams.complain("rtu-bridge points: --csv needs a configuration; write -c FILE")
+            return WRONG
+        print(general_table())
+        return DONE
+    blocks = blocks_of(load(options.config, DEFAULT_BOARD.led_pins))
+    print(as_csv(blocks) if options.csv else as_table(blocks), end="" if options.csv else "\n")
+    return DONE
 
 
 def _profile(options: argparse.Namespace) -> int:

@@ -23,6 +23,7 @@ from bridge.link.framer import LinkErrorMode
 from bridge.service import boards, physics, pins, recorder_keys
 from bridge.service.keys import FILE_KEYS, SERVICE_KEYS, read_document
 from bridge.service.line_times import PARITY_BITS
+from bridge.service.point_layout import FIRST_WIRED
 from bridge.service.recorder_keys import RECORDER_KEYS, RecorderConfig
 from bridge.service.schema import Report, read_row, shortened
 
@@ -40,6 +41,8 @@ class ServiceConfig:
     log_format: Literal["text", "json"]
     gpio: Literal["auto", "gpiod", "lgpio", "mock", "none"]
     board: tuple[str, ...] = boards.DEFAULT_NAMES
+    name: str | None = None
+    location: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +134,8 @@ class InputConfig:
     active_low: bool
     pull: Literal["none", "up", "down"]
     debounce_s: float
+    point: int = FIRST_WIRED
+    """Its index among the binary inputs of the appliance's outstation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,20 +145,29 @@ class RelayConfig:
     name: str
     pin: int
     active_low: bool
+    point: int = FIRST_WIRED
+    """Its index among the binary outputs of the appliance's outstation."""
 
 
 @dataclass(frozen=True, slots=True)
 class OutstationConfig:
-    """One RTU: who may reach it, through which server, on which line and under which link address."""
+    """One RTU: who may reach it, through which server, on which line and under which link address.
+
+    Or, with `local` in place of `line`, an outstation inside this program, to which the last three apply.
+    """
 
     name: str
     server: str
     masters: AddressFilter
-    line: str
+    line: str | None
     link_address: int
     led: str | None
     enabled: bool
     broadcast: Literal["allow", "deny"]
+    local: Literal["appliance"] | None = None
+    master_address: int | None = None
+    unsolicited: bool = False
+    controls: Literal["allow", "deny"] = "allow"
 
 
 @dataclass(frozen=True, slots=True)

@@ -122,6 +122,7 @@ def _introduction(endpoint: Endpoint) -> str:
         f"  {_link_status_command(endpoint)}\n"
         f"or point your own DNP3 master at it, from 127.0.0.1. Its points, events and controls:\n"
         f"  rtu-bridge sim --print-example\n"
+        f"Address 1 is the bridge itself, with its lines and RTUs as points: rtu-bridge points\n"
         f"Ask: rtu-bridge status. End: Ctrl-C.\n"
     )
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from functools import partial
+from typing import Any, Final, NamedTuple
 
 from bridge.endpoints.events import note, warn
 from bridge.service import led_requests
 from bridge.service.config import Configuration, LedConfig, OutstationConfig
+from bridge.service.relays import Relays
 from hw.board import DEFAULT_BOARD, SYSTEM_LED
 from hw.debounce import Change
 from hw.driver import LedDriver
@@ -16,7 +18,7 @@ from hw.gpio import GpioBackend, Panel, open_panel
 from hw.indicator import Heartbeat, Indicator, LedKind
 from hw.input_reader import ButtonReader, InputReader
 from hw.looks import HeartState, LedState
-from hw.outputs import NoOutput, Output
+from hw.outputs import NoOutput
 from hw.overlay import Overlay
 from hw.pattern import Light
 from hw.wiring import BicolourPins, InputPin, KernelLed, LedPin, LedWiring, PanelWiring, Pull, RelayPin
@@ -29,15 +31,33 @@ HEART_STATES: Final = tuple(state.value for state in HeartState)
 """What the status may say of an outstation's LED, and of the system LED."""
 
 
+class Moved(NamedTuple):
+    """A contact ("input") or a relay that changed."""
+
+    section: str
+    name: str
+    at: float
+    """Monotonic seconds: when a contact left its old level, not when it had settled."""
+
+
 class FrontPanel:
     """What a technician sees and touches. To be made in a running loop; `start`, in the end `await close()`.
 
-    `held` is called when the button was held for long: the program is to end. Missing hardware stops nothing.
+    `held` is called when the button was held for long: the program is to end. `moved` hears of each
+    contact and relay that changed. Missing hardware stops nothing.
     """
 
-    def __init__(self, configuration: Configuration, *, clock: Callable[[], float], held: Callable[[], None]):
+    def __init__(
+        self,
+        configuration: Configuration,
+        *,
+        clock: Callable[[], float],
+        held: Callable[[], None],
+        moved: Callable[[Moved], None] = lambda _: None,
+    ) -> None:
         self._clock = clock
         self._held = held
+        self._moved = moved
         self._leds = {outstation.name: outstation.led for outstation in configuration.outstations}
         wiring = _wiring(configuration)
         kinds = {
@@ -52,17 +72,17 @@ class FrontPanel:
         self.panel: Panel = open_panel(wiring, backend=GpioBackend(configuration.service.gpio))
         self._driver = LedDriver(self._lights(), self.panel.leds)
         self.inputs: Mapping[str, InputReader] = {
-            name: InputReader(source, debounce_s=configuration.inputs[name].debounce_s, changed=_noting(name))
+            name: InputReader(
+                source,
+                debounce_s=configuration.inputs[name].debounce_s,
+                changed=partial(self._input_changed, name),
+            )
             for name, source in self.panel.inputs.items()
         }
         """The contacts that could be opened, by name."""
+        self.relays = Relays(self.panel.relays, self._relay_moved)
         button = self.panel.button
         self._button = None if button is None else ButtonReader(button, gestured=self._gestured)
-
-    @property
-    def relays(self) -> Mapping[str, Output]:
-        """The relays that could be opened, by name."""
-        return self.panel.relays
 
     def report(self) -> None:
         """Log which pins are used, and which cannot be."""
@@ -82,6 +102,7 @@ class FrontPanel:
 
     async def close(self) -> None:
         """Leave everything dark and off."""
+        self.relays.close()
         if self._button is not None:
             self._button.close()
         for reader in self.inputs.values():
@@ -124,7 +145,23 @@ class FrontPanel:
         if gesture is Gesture.HOLD:
             self._held()
         else:
-            self._driver.lamp_test(led_requests.LAMP_TEST_S)
+            self.lamp_test()
+
+    def lamp_test(self, duration_s: float = led_requests.LAMP_TEST_S) -> None:
+        """Light all LEDs."""
+        self._driver.lamp_test(duration_s)
+
+    def end_lamp_test(self) -> None:
+        """Let the LEDs show again what happens."""
+        self._driver.uncover()
+
+    def _input_changed(self, name: str, change: Change) -> None:
+        note("input", name=name, active=change.is_active)
+        self._moved(Moved("input", name, change.at))
+
+    def _relay_moved(self, name: str) -> None:
+        note("relay", name=name, on=self.relays.is_on(name))
+        self._moved(Moved("relay", name, self._clock()))
 
     def _lights(self) -> dict[str, Light]:
         lights: dict[str, Light] = {SYSTEM_LED: self.heartbeat}
@@ -132,10 +169,6 @@ class FrontPanel:
             if led is not None:
                 lights[led] = self.indicators[name]
         return lights
-
-
-def _noting(name: str) -> Callable[[Change], None]:
-    return lambda change: note("input", name=name, active=change.is_active)
 
 
 def _led_status(name: str | None, state: str, light: Light, now: float) -> dict[str, Any]:

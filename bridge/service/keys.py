@@ -14,8 +14,9 @@ from bridge.routing.timing import default_broadcast_dead_time_s
 from bridge.service import boards, line_times
 from bridge.service.addresses import endpoint, refuse_long
 from bridge.service.line_times import PARITY_BITS
+from bridge.service.local_keys import LOCAL_KEYS, attribute_text
 from bridge.service.metrics_keys import METRICS_KEYS
-from bridge.service.panel_keys import BUTTON_KEYS, INPUT_KEYS, LED_KEYS, RELAY_KEYS
+from bridge.service.panel_keys import BUTTON_KEYS, INPUT_KEYS, LED_KEYS, RELAY_KEYS, complete_points
 from bridge.service.paths import default_status_socket
 from bridge.service.physics import SYSTEM_LED, Document
 from bridge.service.schema import (
@@ -175,6 +176,8 @@ SERVICE_KEYS: Final[Mapping[str, Key]] = {
     "log_format": Key(STRING, 'log_format = "text"', one_of(LOG_FORMATS), default="text"),
     "gpio": Key(STRING, 'gpio = "auto"', one_of(GPIO_DRIVERS), default="auto"),
     "board": Key(boards.NAMES, 'board = "pi-4"', boards.board_names, default=boards.DEFAULT_NAMES),
+    "name": Key(STRING, 'name = "substation-7"', attribute_text, default=None),
+    "location": Key(STRING, 'location = "Mill Lane, cabinet 3"', attribute_text, default=None),
 }
 
 _LINK_ERROR_MODES = {mode.value: mode for mode in LinkErrorMode}
@@ -237,11 +240,13 @@ OUTSTATION_KEYS: Final[Mapping[str, Key]] = {
     "name": Key(STRING, 'name = "pole-12"', _name),
     "server": Key(STRING, 'server = "main"'),
     "masters": Key(STRINGS, 'masters = ["10.1.1.5"]', _masters),
-    "line": Key(STRING, 'line = "bay1"'),
+    "line": Key(STRING, 'line = "bay1"', default=None),
     "link_address": Key(INTEGER, "link_address = 12", _link_address),
     "led": Key(STRING, 'led = "led1"', _outstation_led, default=None),
     "enabled": Key(BOOLEAN, "enabled = true", default=True),
     "broadcast": Key(STRING, 'broadcast = "allow"', one_of(BROADCAST_POLICIES), default="allow"),
+    **LOCAL_KEYS,
+    "master_address": Key(INTEGER, "master_address = 1", _link_address, default=None),
 }
 
 
@@ -258,8 +263,8 @@ def read_document(file: Row, board_leds: Iterable[str], report: Report) -> Docum
         lines=lines or (),
         leds=leds or (),
         button=None if button is None else read_row(button, BUTTON_KEYS, "button", report),
-        inputs=_read_named(file, "input", INPUT_KEYS, report) or (),
-        relays=_read_named(file, "relay", RELAY_KEYS, report) or (),
+        inputs=complete_points(_read_named(file, "input", INPUT_KEYS, report) or ()),
+        relays=complete_points(_read_named(file, "relay", RELAY_KEYS, report) or ()),
         outstations=_read_outstations(file, report),
         metrics=None if metrics is None else read_row(metrics, METRICS_KEYS, "metrics", report),
         known={

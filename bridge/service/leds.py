@@ -21,6 +21,8 @@ class IndicatorEvents(Protocol):
 
 _SHORTEST_S = 0.1
 """Exchanges or noises that follow each other faster look the same: an indicator hears of one in this time."""
+_NOTICED_S = 1.0
+"""Noise that goes on says nothing new."""
 
 
 class PanelLink:
@@ -30,13 +32,23 @@ class PanelLink:
     """
 
     def __init__(
-        self, indicator: IndicatorEvents, clock: Callable[[], float], changed: Callable[[], None]
+        self,
+        indicator: IndicatorEvents,
+        clock: Callable[[], float],
+        changed: Callable[[], None],
+        noticed: Callable[[], None] = lambda: None,
     ) -> None:
-        """Pass events on with the time of `clock`, then call `changed`."""
+        """Pass events on with the time of `clock`, then call `changed`.
+
+        `noticed` is called only where something may have become another than it was: a master that came or
+        went, an answer that was missed, noise.
+        """
+        self._noticed = noticed
         self._indicator = indicator
         self._clock = clock
         self._changed = changed
         self._requests_from_s = self._answers_from_s = self._noise_from_s = 0.0
+        self._noise_noticed_from_s = 0.0
         self._is_answer_owed = False
 
     def connection_state_changed(self, state: ConnectionState, peer: str) -> None:
@@ -46,6 +58,7 @@ class PanelLink:
             self._pass_on(self._indicator.master_connected)
         else:
             self._pass_on(self._indicator.master_disconnected)
+        self._noticed()
 
     def request_sent(self) -> None:
         """A frame went out to the RTU."""
@@ -68,6 +81,7 @@ class PanelLink:
         """A request got no answer."""
         self._listen()
         self._pass_on(self._indicator.answer_missed)
+        self._noticed()
 
     def noise_heard(self) -> None:
         """The line brought octets that are no frame."""
@@ -75,6 +89,9 @@ class PanelLink:
         if now >= self._noise_from_s:
             self._noise_from_s = now + _SHORTEST_S
             self._pass_on(self._indicator.noise_heard)
+            if now >= self._noise_noticed_from_s:
+                self._noise_noticed_from_s = now + _NOTICED_S
+                self._noticed()
 
     def _listen(self) -> None:
         """Let the next exchange be heard, however soon it comes: it says something new."""

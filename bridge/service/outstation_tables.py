@@ -145,7 +145,7 @@ def _overview_row(outstation: Outstation) -> tuple[Cell, ...]:
         led(outstation["led"]),
         outstation["name"] if outstation["enabled"] else f"{outstation['name']} (disabled)",
         str(outstation["link_address"]),
-        outstation["line"],
+        outstation["line"] or "(local)",
         outstation["master"] or "none",
         milliseconds(outstation.get("last_response_s")),
     )

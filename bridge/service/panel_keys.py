@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
+from bridge.service.point_layout import FIRST_WIRED, LAST_WIRED
 from bridge.service.schema import (
     BOOLEAN,
     INTEGER,
+    LEFT_OUT,
     STRING,
     Key,
     RefusedError,
+    Row,
     between,
     milliseconds,
     one_of,
@@ -23,6 +26,8 @@ _LONGEST_DEBOUNCE_MS = 10_000
 _LONGEST_LED_NAME = 63
 _pin = between(0, _LAST_PIN)
 _pull = one_of(PULLS)
+# `complete_points` fills in the default.
+_POINT = Key(INTEGER, "point = 20", between(FIRST_WIRED, LAST_WIRED), default=LEFT_OUT)
 
 
 def _kernel_led(value: str) -> str:
@@ -61,9 +66,19 @@ INPUT_KEYS: Final[Mapping[str, Key]] = {
         default=0.02,
         attribute="debounce_s",
     ),
+    "point": _POINT,
 }
 
 RELAY_KEYS: Final[Mapping[str, Key]] = {
     "pin": Key(INTEGER, "pin = 19", _pin),
     "active_low": Key(BOOLEAN, "active_low = false", default=False),
+    "point": _POINT,
 }
+
+
+def complete_points(rows: Sequence[Row]) -> Sequence[Row]:
+    """Give contacts or relays without a point the one of their place in the file, and return them."""
+    for place, row in enumerate(rows):
+        if "point" not in row.written:
+            row.values["point"] = FIRST_WIRED + place
+    return rows

@@ -17,7 +17,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 from bridge.endpoints.address_filter import AddressFilter
 from bridge.endpoints.endpoint import Endpoint
-from bridge.service import line_times, metrics_keys
+from bridge.service import line_times, local_keys, metrics_keys
 from bridge.service.schema import Report, Row, did_you_mean, in_words, shortened, shown, under
 
 _T = TypeVar("_T")
@@ -60,6 +60,8 @@ class Exclusive(NamedTuple):
 
 _DEVICE = Exclusive(("device",), "{0!r} is the device of lines {names}; give each line its own")
 _LED = Exclusive(("led",), "{0!r} is the LED of outstations {names}; give each its own, or leave it out")
+_INPUT_POINT = Exclusive(("point",), "{0} is the point of inputs {names}; give each its own")
+_RELAY_POINT = Exclusive(("point",), "{0} is the point of relays {names}; give each its own")
 _LINK_ADDRESS = Exclusive(
     ("line", "link_address"),
     "on line {0!r} link address {1} is that of outstations {names}; give each RTU on a line its own",
@@ -73,9 +75,12 @@ def check(document: Document, report: Report) -> None:
     _check_exclusive(document.lines, _DEVICE, report)
     _check_endpoints([*document.servers, *([document.metrics] if document.metrics else [])], report)
     _check_references(document, report)
+    local_keys.check(document.outstations, document.lines, report)
     _check_names(document.outstations, report)
     _check_exclusive(document.outstations, _LINK_ADDRESS, report)
     _check_exclusive(document.outstations, _LED, report)
+    _check_exclusive(document.inputs, _INPUT_POINT, report)
+    _check_exclusive(document.relays, _RELAY_POINT, report)
     _check_sessions(document.outstations, report)
 
 
@@ -202,8 +207,8 @@ def _check_sessions(outstations: Sequence[Row], report: Report) -> None:
         _report_overlap(first[1:], second[1:], report)
     for (server, _, link_address), group in _groups(outstations, ("server", "masters", "link_address")):
         # Those on one line have been reported as two RTUs with one address.
-        first_on_line = {row.get("line"): row for row in reversed(group)}
-        clash = [row for row in group if first_on_line[row.get("line")] is row]
+        first_on_line = {_place(row): row for row in reversed(group)}
+        clash = [row for row in group if first_on_line[_place(row)] is row]
         if len(clash) > 1:
             report.add(
                 under(clash[1].path, "link_address"),
@@ -211,6 +216,11 @@ def _check_sessions(outstations: Sequence[Row], report: Report) -> None:
                 f"{_names(clash)}, and their masters are the same; "
                 "give each its own link address, masters or server",
             )
+
+
+def _place(row: Row) -> object:
+    """Return what RTUs with the same address would clash on: their line; a local one is on its own."""
+    return row.get("line") or id(row)
 
 
 def _report_overlap(

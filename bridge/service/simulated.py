@@ -18,6 +18,7 @@ from bridge.outstation.database import Database
 from bridge.outstation.events import EventBuffer
 from bridge.outstation.handlers import ControlHandler, OutstationApplication, OutstationInformation
 from bridge.service import actuator
+from bridge.service.relays import Movements
 from bridge.service.sim_config import Rtu
 from bridge.service.sim_points import Command, Point
 from bridge.version import VERSION
@@ -37,7 +38,7 @@ class SimulatedRtu:
         self._began_s = self._elapsed_s = 0.0
         self._moving = [point for point in rtu.points if point.change is not None]
         self._updates: asyncio.TimerHandle | None = None
-        self._outputs: dict[tuple[PointKind, int], asyncio.Task[None]] = {}
+        self._movements = Movements()
         self._clock = _Clock(needs_time=rtu.needs_time)
         self._database = Database(EventBuffer(rtu.event_sizes))
         for point in rtu.points:
@@ -63,8 +64,7 @@ class SimulatedRtu:
         """Stand still."""
         if self._updates is not None:
             self._updates.cancel()
-        for task in self._outputs.values():
-            task.cancel()
+        self._movements.stop()
 
     def _update(self) -> None:
         before_s, self._elapsed_s = self._elapsed_s, self._loop.time() - self._began_s
@@ -87,24 +87,21 @@ class SimulatedRtu:
 
     def _execute(self, point: Command, command: Crob | AnalogOutputCommand) -> None:
         """Do what an output was told; a newer command ends what an older one still does."""
-        older = self._outputs.pop((point.kind, point.index), None)
-        if older is not None:
-            older.cancel()
         if isinstance(command, AnalogOutputCommand):
+            self._movements.end((point.kind, point.index))
             self._set(point.kind, point.index, command.value)
             self._feed(point, command.value)
-        else:
-            self._outputs[point.kind, point.index] = self._loop.create_task(self._move(point, command))
-
-    async def _move(self, point: Command, crob: Crob) -> None:
-        position = actuator.breaker_position(crob)
+            return
+        position = actuator.breaker_position(command)
         if position is not None:
             self._feed(point, position)
-        for state, hold_s in actuator.movements(crob):
+
+        def move(state: bool) -> None:
             self._set(point.kind, point.index, state)
             if position is None:
                 self._feed(point, state)
-            await asyncio.sleep(hold_s)
+
+        self._movements.begin((point.kind, point.index), actuator.movements(command), move)
 
     def _feed(self, point: Command, value: Value) -> None:
         for kind, index in point.feeds:

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping
+from dataclasses import asdict
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
-from bridge.endpoints.hub import LineHub
+from bridge.endpoints.bridged_outstation import BridgedOutstation
 from bridge.endpoints.tcp_server import TcpServer
+from bridge.endpoints.tcp_session import SessionEnd
 from bridge.routing.diagnosis import Diagnosis, ResponseTimes
-from bridge.service.config import Configuration, OutstationConfig
+from bridge.service.config import Configuration, LineConfig, OutstationConfig
+from bridge.service.local_outstation import LocalOutstation
+from bridge.service.point_rows import Section
 from bridge.version import VERSION
+from hw.vitals import vitals
 
 if TYPE_CHECKING:
     from bridge.service.build import Bridge
@@ -30,26 +35,58 @@ def take(making: Taking) -> dict[str, Any]:
             return document
 
 
-def taking(bridge: Bridge, configuration: Configuration, uptime_s: float) -> Taking:
+def taking(bridge: Bridge, configuration: Configuration) -> Taking:
     """Make a document of everything that an operator may ask of the bridge, with a pause after each part."""
     document: dict[str, Any] = {
-        "version": VERSION,
-        "uptime_s": round(uptime_s, 3),
-        "configuration": configuration.source_name,
-        "servers": [_server(server) for server in bridge.servers.values()],
-        "lines": [
-            _line(hub, configuration.lines[name].framing, configuration.lines[name].baud)
-            for name, hub in bridge.hubs.items()
-        ],
-        "system_led": bridge.front.led_status(None),
+        **of_appliance(bridge, configuration),
+        "lines": [of_line(bridge, line) for line in configuration.lines.values()],
         "outstations": [],
+        "inputs": [of_input(bridge, name) for name in configuration.inputs],
+        "relays": [of_relay(bridge, name) for name in configuration.relays],
         "log": {"lines_dropped": bridge.log.dropped, "lines_suppressed": bridge.log.suppressed},
         "metrics": bridge.metrics.status(),
     }
     for outstation in configuration.outstations:
         yield
-        document["outstations"].append(_outstation(bridge, outstation))
+        document["outstations"].append(of_outstation(bridge, outstation))
     return document
+
+
+def of_appliance(bridge: Bridge, configuration: Configuration) -> dict[str, Any]:
+    """Return the part of the status that is about the program and its machine as a whole."""
+    return {
+        "version": VERSION,
+        "uptime_s": round(bridge.uptime_s, 3),
+        "configuration": configuration.source_name,
+        "machine": asdict(vitals()),
+        "servers": [_server(server) for server in bridge.servers.values()],
+        "system_led": bridge.front.led_status(None),
+    }
+
+
+def section(bridge: Bridge, configuration: Configuration, which: Section, name: str) -> Mapping[str, Any]:
+    """Return what `taking` says of one thing, for whoever follows that alone."""
+    match which:
+        case Section.APPLIANCE:
+            return of_appliance(bridge, configuration)
+        case Section.INPUT:
+            return of_input(bridge, name)
+        case Section.RELAY:
+            return of_relay(bridge, name)
+        case Section.LINE:
+            return of_line(bridge, configuration.lines[name])
+    return of_outstation(bridge, bridge.outstation_configs[name])
+
+
+def of_input(bridge: Bridge, name: str) -> dict[str, Any]:
+    """Return a contact's state; None where it cannot be read."""
+    contact = bridge.front.inputs.get(name)
+    return {"name": name, "is_active": None if contact is None else contact.is_active}
+
+
+def of_relay(bridge: Bridge, name: str) -> dict[str, Any]:
+    """Return a relay's state; None where it cannot be switched."""
+    return {"name": name, "is_on": bridge.front.relays.is_on(name)}
 
 
 def _server(server: TcpServer) -> dict[str, Any]:
@@ -72,6 +109,8 @@ def _server(server: TcpServer) -> dict[str, Any]:
             }
             for session in server.sessions
         ],
+        "sessions_started": server.sessions_started,
+        "pre_emptions": server.session_ends[SessionEnd.PRE_EMPTED],
         "session_ends": _counts(server.session_ends),
         "frames_received": counters.frames,
         "octets_received": counters.octets_in,
@@ -82,22 +121,28 @@ def _server(server: TcpServer) -> dict[str, Any]:
     }
 
 
-def _line(hub: LineHub, framing: str, baud: int) -> dict[str, Any]:
+def of_line(bridge: Bridge, config: LineConfig) -> dict[str, Any]:
+    """Return the status of one line."""
+    hub = bridge.hubs[config.name]
     line = hub.line
     return {
         "name": hub.name,
         "device": line.settings.device,
-        "settings": f"{baud} {framing}",
+        "settings": f"{config.baud} {config.framing}",
         "direction": {
             "in_force": line.direction_report.in_force,
             "problem": line.direction_report.problem,
         },
         "is_up": line.is_open,
         "reason": line.reason,
+        "is_resetting": line.is_resetting,
         "is_babbling": hub.is_babbling,
         "babbles": hub.babbles,
         "openings": line.openings,
         "losses": line.losses,
+        "bus_load": round(bridge.bus_loads.share(hub.name), 4),
+        "frames_sent": hub.frames_sent,
+        "octets_sent": hub.octets_sent,
         "frames_heard": hub.counters.frames,
         "octets_heard": hub.counters.octets_in,
         "octets_discarded": hub.counters.octets_discarded,
@@ -110,23 +155,37 @@ def _line(hub: LineHub, framing: str, baud: int) -> dict[str, Any]:
     }
 
 
-def _outstation(bridge: Bridge, config: OutstationConfig) -> dict[str, Any]:
-    now = bridge.now
-    bridged = bridge.outstations.get(config.name)
-    session = None if bridged is None else bridge.servers[config.server].session_of(bridged)
+def of_outstation(bridge: Bridge, config: OutstationConfig) -> dict[str, Any]:
+    """Return the status of one outstation, bridged or local."""
     status: dict[str, Any] = {
         "name": config.name,
         "enabled": config.enabled,
         "server": config.server,
         "line": config.line,
+        "local": config.local,
         "link_address": config.link_address,
-        "master": None if session is None else session.peer,
+        "master": None,
         "led": bridge.front.led_status(config),
     }
-    if bridged is None:
+    served = bridge.served(config.name)
+    if served is None:
         return status
+    server = bridge.server_of(config.name)
+    session, sessions = server.session_of(served), server.sessions_of(served)
+    status["master"] = None if session is None else session.peer
+    status |= {
+        "is_reachable": served.is_reachable,
+        "sessions_started": sessions.started,
+        "pre_emptions": sessions.pre_emptions,
+    }
+    if config.local is not None:
+        return status | _local(bridge.local_outstations[config.name])
+    return status | _bridged(bridge.outstations[config.name], bridge.now)
+
+
+def _bridged(bridged: BridgedOutstation, now: float) -> dict[str, Any]:
     counters = bridged.counters
-    return status | {
+    return {
         "frames_from_master": counters.frames_from_master,
         "frames_to_master": counters.frames_to_master,
         "exchanges": _counts(counters.outcomes),
@@ -134,6 +193,17 @@ def _outstation(bridge: Bridge, config: OutstationConfig) -> dict[str, Any]:
         "is_answering": counters.is_answering,
         "drops": _counts(counters.drops),
         "diagnosis": _diagnosis(counters.diagnosis, now),
+    }
+
+
+def _local(local: LocalOutstation) -> dict[str, Any]:
+    events = local.database.events
+    return {
+        "frames_from_master": local.frames_from_master,
+        "frames_to_master": local.frames_to_master,
+        "drops": _counts(local.drops),
+        "events_waiting": events.counts().total,
+        "events_overflowed": events.has_overflowed,
     }
 
 

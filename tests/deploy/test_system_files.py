@@ -54,6 +54,11 @@ def test_recordings_have_the_folder_that_the_readme_names() -> None:
     assert f'folder = "/var/lib/{state}/captures"' in readme
 
 
+def test_the_service_may_read_how_the_machine_is() -> None:
+    text = (DEPLOY / "systemd/rtu-bridge.service").read_text(encoding="utf-8")
+    assert not re.findall(r"^ProcSubset=", text, re.MULTILINE), "it hides what hw/vitals.py reads"
+
+
 def test_the_watchdog_waits_longer_than_the_grace_time_and_the_start_too() -> None:
     from bridge.service.notify import GRACE_S
 

@@ -75,6 +75,7 @@ class Line:
     observer: Observer
     other_observer: Observer
     states: list[tuple[str, bool]]
+    told: list[tuple[str, str | None]]
 
     def ask(self, session: SessionStub, frame: Frame) -> None:
         self.hub.submit(session, frame.destination, frame, asyncio.get_running_loop().time())  # type: ignore[arg-type]
@@ -111,18 +112,20 @@ async def line() -> AsyncIterator[Open]:
         **changes: float,
     ) -> Line:
         states: list[tuple[str, bool]] = []
+        told: list[tuple[str, str | None]] = []
         hub = LineHub(
             "bay1",
             SerialSettings(device=device, baud=115200),
             timing(**changes),
             line_changed=lambda name, is_up: states.append((name, is_up)),
+            state_changed=lambda name, outstation: told.append((name, outstation)),
         )
         hubs.append(hub)
         observer, other_observer = Observer(), Observer()
         counters = hub.add_station(RTU, "pole-12", observer)
         other_counters = hub.add_station(OTHER_RTU, "pole-13", other_observer)
         hub.start()
-        return Line(hub, counters, other_counters, observer, other_observer, states)
+        return Line(hub, counters, other_counters, observer, other_observer, states, told)
 
     yield start
     for hub in hubs:
@@ -811,3 +814,55 @@ async def test_close_finishes_the_frame_being_sent(line: Open, adapter: Pty) -> 
     bay.ask(session, request(2))
     assert bay.counters.drops == {Drop.LINE_DOWN: 1}
     await bay.hub.close(drain_s=5)
+
+
+# What others follow
+
+
+async def test_only_a_change_of_answering_is_told(line: Open, adapter: Pty, device: Device) -> None:
+    bay = line(adapter.device, response_timeout_s=SHORT_S)
+    await bay.up()
+    session = bay.attach(RTU)
+    replies: list[bytes | None] = [None, None, b"", b"", None]
+
+    def reply(frame: Frame) -> bytes | None:
+        return None if replies.pop(0) is None else answer(frame)
+
+    device.answer = reply
+    seen = []
+    for number in range(5):
+        bay.ask(session, request(number))
+        await eventually(lambda: bay.counters.outcomes.total() == number + 1, "the exchange ends")  # noqa: B023
+        seen.append((len(bay.told), bay.counters.is_answering))
+    assert seen == [(1, False), (1, False), (2, True), (2, True), (3, False)]
+    assert set(bay.told) == {("bay1", "pole-12")}
+
+
+async def test_babble_is_told_when_it_begins_and_when_it_ends(
+    line: Open, adapter: Pty, device: Device
+) -> None:
+    bay = line(adapter.device, babble_s=0.1, quiet_s=SHORT_S)
+    await bay.up()
+
+    def is_noticed() -> bool:
+        adapter.write(b"\x00" * 8)
+        return bay.hub.is_babbling
+
+    await eventually(is_noticed, "babble")
+    assert bay.told == [("bay1", None)]
+    await eventually(lambda: not bay.hub.is_babbling, "silence")
+    assert bay.told == [("bay1", None)] * 2
+
+
+async def test_what_went_over_the_wire_is_counted(line: Open, adapter: Pty, device: Device) -> None:
+    bay = line(adapter.device)
+    await bay.up()
+    session = bay.attach(RTU, OTHER_RTU)
+    device.answer = answer
+    for address in (RTU, OTHER_RTU):
+        bay.ask(session, request(1, to=address))
+    await eventually(lambda: len(session.sent) == 2, "the answers")
+    sent = sum(len(request(1, to=address).octets) for address in (RTU, OTHER_RTU))
+    heard = sum(map(len, session.sent))
+    assert (bay.hub.frames_sent, bay.hub.octets_sent) == (2, sent)
+    assert bay.hub.octets_on_wire == sent + heard

@@ -884,3 +884,76 @@ async def _read(adapter: Pty, octets: int) -> bytes:
 
     await eventually(has_all, f"{octets} octets from the line")
     return bytes(read)
+
+
+# Resetting
+
+
+async def test_a_reset_closes_the_port_and_opens_it_again(
+    line: Line, adapter: Pty, caplog: pytest.LogCaptureFixture
+) -> None:
+    made, user = line(adapter.device)
+    await eventually(lambda: made.is_open, "the line is up")
+    with caplog.at_level(logging.INFO, "bridge"):
+        made.reset()
+        made.reset()
+        assert made.is_resetting
+        await eventually(lambda: made.openings == 2, "the second opening")
+    assert (user.opened, user.lost, made.losses) == (2, ["it is being reset"], 1)
+    assert (made.is_resetting, made.is_open, made.reason) == (False, True, None)
+    assert _events(caplog) == [("line down", "it is being reset"), ("line up", "")]
+    adapter.write(b"still here")
+    await eventually(lambda: user.heard == b"still here", "what the device says")
+
+
+async def test_a_reset_lets_out_what_is_being_sent(line: Line, adapter: Pty) -> None:
+    made, user = line(adapter.device)
+    await eventually(lambda: made.is_open, "the line is up")
+    adapter.fill()
+    made.write(b"the last frame")
+    made.reset()
+    await eventually(lambda: user.lost, "the loss")
+    heard = bytearray()
+
+    def is_heard() -> bool:
+        heard.extend(adapter.read())
+        return heard.endswith(b"the last frame")
+
+    await eventually(is_heard, "the frame")
+
+
+async def test_a_reset_tries_a_missing_device_at_once(
+    line: Line, jack: Jack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(serial_line, "_FIRST_RETRY_S", 3600.0)
+    made, _ = line(jack.device)
+    await eventually(made.attempted.is_set, "an attempt")
+    with Pty() as adapter:
+        jack.plug_in(adapter)
+        made.reset()
+        await eventually(lambda: made.is_open, "the line is up")
+        assert not made.is_resetting
+
+
+async def test_a_reset_of_a_line_that_stays_away_is_over_when_it_was_tried(line: Line, jack: Jack) -> None:
+    made, user = line(jack.device)
+    await eventually(made.attempted.is_set, "an attempt")
+    made.reset()
+    await eventually(lambda: not made.is_resetting, "the reset is over")
+    assert (made.is_open, user.lost) == (False, [])
+
+
+async def test_a_reset_while_the_port_is_being_opened_opens_it_once(line: Line, adapter: Pty) -> None:
+    made, user = line(adapter.device)
+    made.reset()
+    await eventually(lambda: made.is_open, "the line is up")
+    await turns_of_the_loop()
+    assert (user.opened, made.openings, made.is_resetting) == (1, 1, False)
+
+
+async def test_a_closed_line_is_not_reset(line: Line, adapter: Pty) -> None:
+    made, _ = line(adapter.device)
+    await eventually(lambda: made.is_open, "the line is up")
+    await made.close(drain_s=0)
+    made.reset()
+    assert (made.is_resetting, made.reason) == (False, "closed")

@@ -791,3 +791,45 @@ async def test_stop_listening_leaves_the_sessions(serve: Serve, connect: Connect
     assert not _can_connect(server.endpoint.port)
     await master.send(REQUEST)
     await eventually(lambda: outstation.frames, "a frame")
+
+
+# Counts of sessions, and ending them
+
+
+async def test_sessions_and_pre_emptions_are_counted_for_each_outstation(
+    serve: Serve, connect: Connect
+) -> None:
+    one, two, other = (Outstation(f"rtu-{n}", n) for n in (1, 2, 3))
+    log = Listener()
+    server = await serve((one, None, "127.0.0.1"), (two, log, "127.0.0.1"), (other, log, "127.0.0.9"))  # type: ignore[arg-type]
+    for number in range(1, 4):
+        await connect(server.endpoint)
+        await eventually(lambda: server.sessions_started == number, "the next master")  # noqa: B023
+    last = await connect(server.endpoint, "127.0.0.9")
+    await eventually(lambda: server.sessions_started == 4, "the master beside them")
+    assert server.sessions_of(one) == server.sessions_of(two) == (3, 2)
+    assert server.sessions_of(other) == (1, 0)
+    assert server.sessions_of(Outstation("stranger", 4)) == (0, 0)
+    last.close()
+    await eventually(lambda: len(server.sessions) == 1, "it leaves")
+    assert server.sessions_of(other) == (1, 0)
+    await connect(server.endpoint, "127.0.0.3")
+    await eventually(lambda: server.session_ends[SessionEnd.NOT_WANTED] == 1, "a stranger is refused")
+    assert server.sessions_started == 4
+
+
+async def test_a_dropped_session_ends_after_what_was_being_sent(serve: Serve, connect: Connect) -> None:
+    one, beside, listener = Outstation("a", 12), Outstation("b", 13), Listener("a")
+    server = await serve((one, listener, "127.0.0.1"), (beside, None, "127.0.0.1"))  # type: ignore[arg-type]
+    master = await connect(server.endpoint)
+    await eventually(lambda: one.session, "the master")
+    assert one.session is not None
+    one.session.send(link_status(12).octets)
+    server.drop_session(beside)
+    assert await master.receive_to_the_end() == link_status(12).octets
+    assert server.session_ends == {SessionEnd.DROPPED: 1}
+    assert listener.states == [CONNECTED, DISCONNECTED]
+    server.drop_session(one)
+    assert server.session_ends == {SessionEnd.DROPPED: 1}, "there was none"
+    await connect(server.endpoint)
+    await eventually(lambda: server.sessions_of(one) == (2, 0), "the next one is welcome")

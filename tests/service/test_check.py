@@ -46,6 +46,17 @@ def test_several_servers_lines_and_a_disabled_outstation() -> None:
     ]
 
 
+def test_outstations_of_the_program_itself() -> None:
+    described = describe(parse(_text("appliance"), "bridge.toml", BOARD_LEDS)).splitlines()
+    assert described[2:6] == [
+        "MASTERS   SERVER              OUTSTATION      ADDRESS  LINE                        LED",
+        "10.1.1.5  main 0.0.0.0:20000  pole-12         12       bay1 /dev/ttyAMA2 9600 8N1  -",
+        "10.1.1.5  main 0.0.0.0:20000  box             1        none: appliance             led1",
+        "10.1.1.6  main 0.0.0.0:20000  box-for-others  1        none: appliance             -",
+    ]
+    assert not any("Warnings" in line for line in described)
+
+
 def test_line_settings_and_derived_times() -> None:
     described = describe(parse(_text("one_session_many_outstations"), "bridge.toml")).splitlines()
     assert described[-2:] == [

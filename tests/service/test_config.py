@@ -326,6 +326,27 @@ def test_recordings_are_kept_where_systemd_keeps_the_services_state(monkeypatch:
     assert default_capture_folder() is None
 
 
+def test_outstations_of_the_program_itself() -> None:
+    site = load(FILES / "good" / "appliance.toml", BOARD_LEDS)
+    assert (site.service.name, site.service.location) == ("mill-lane", "Mill Lane, cabinet 3")
+    rtu, box, other = site.outstations
+    assert (rtu.line, rtu.local) == ("bay1", None)
+    assert (box.line, box.local) == (None, "appliance")
+    assert (box.master_address, box.unsolicited, box.controls) == (100, True, "allow")
+    assert (other.master_address, other.unsolicited, other.controls) == (None, False, "deny")
+    assert (site.inputs["door"].point, site.relays["horn"].point) == (30, 20)
+
+
+def test_an_appliance_has_points_for_so_many_lines() -> None:
+    lines = "".join(f'[line.l{number}]\ndevice = "/dev/l{number}"\nbaud = 9600\n' for number in range(45))
+    local = '[[outstation]]\nname = "box"\nserver = "main"\nmasters = ["any"]\n'
+    local += 'local = "appliance"\nlink_address = 1\n'
+    assert _problems(MINIMAL + local + lines) == (
+        "f.toml: outstation.box.local: has points for 45 lines, and there are 46; write at most 45",
+    )
+    assert len(parse(MINIMAL + lines, "f.toml").lines) == 46, "without an appliance there may be more"
+
+
 def test_a_panel_with_everything() -> None:
     panel = load(FILES / "good" / "panel.toml")
     assert panel.leds == {
@@ -335,7 +356,7 @@ def test_a_panel_with_everything() -> None:
     assert panel.button == ButtonConfig(pin=20, active_low=True, pull="up")
     assert panel.inputs == {
         "door": InputConfig("door", pin=21, active_low=False, pull="down", debounce_s=0.02),
-        "gas": InputConfig("gas", pin=16, active_low=True, pull="up", debounce_s=0.0),
+        "gas": InputConfig("gas", pin=16, active_low=True, pull="up", debounce_s=0.0, point=21),
     }
     assert panel.relays == {"horn": RelayConfig("horn", pin=19, active_low=True)}
 

@@ -102,7 +102,7 @@ async def test_a_contact_is_followed(front: FrontPanel, caplog: pytest.LogCaptur
 
 
 async def test_a_relay_is_off_until_it_is_switched(front: FrontPanel) -> None:
-    relay = front.relays["trip"]
+    relay = front.panel.relays["trip"]
     assert relay.is_high is False  # type: ignore[attr-defined]
     relay.set(True)
     assert relay.is_high is True  # type: ignore[attr-defined]
@@ -113,7 +113,7 @@ async def test_without_gpio_everything_is_said_once(caplog: pytest.LogCaptureFix
     panel = FrontPanel(configuration_of(FILE.replace("mock", "none")), clock=loop.time, held=held)
     panel.report()
     assert panel.inputs == {}
-    assert panel.relays == {}
+    assert panel.relays.is_on("trip") is None
     for what in ("lamp_test", "locate"):
         error = 'no LED can light: gpio is "none" in the configuration'
         assert panel.obey({"do": what}) == {"error": error}

@@ -57,7 +57,11 @@ class Panel:
 
     def __init__(self) -> None:
         self.indicator, self.clock, self.changes = Indicator(), Clock(), 0
-        self.link = PanelLink(self.indicator, self.clock, self._count)  # type: ignore[arg-type]
+        self.notices = 0
+        self.link = PanelLink(self.indicator, self.clock, self._count, self._notice)  # type: ignore[arg-type]
+
+    def _notice(self) -> None:
+        self.notices += 1
 
     def _count(self) -> None:
         self.changes += 1
@@ -74,6 +78,23 @@ def panel() -> Panel:
 
 
 # PanelLink
+
+
+def test_what_is_routine_is_not_noticed(panel: Panel) -> None:
+    link, clock = panel.link, panel.clock
+    link.connection_state_changed(CONNECTED, "10.1.1.5:4021")
+    for _ in range(5):
+        panel.exchange(1.0)
+    assert panel.notices == 1
+    link.answer_missed()
+    link.answer_missed()
+    assert panel.notices == 3
+    for _ in range(100):
+        clock.now += 0.02
+        link.noise_heard()
+    assert panel.notices == 5, "noise for two seconds"
+    link.connection_state_changed(DISCONNECTED, "10.1.1.5:4021")
+    assert panel.notices == 6
 
 
 def test_every_event_is_passed_on_with_its_time_and_told(panel: Panel) -> None:

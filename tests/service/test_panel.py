@@ -177,6 +177,35 @@ def test_the_whole_status_in_tables() -> None:
     _row(text, "bay2", "nobody yet", "0", "none")
 
 
+def test_an_outstation_of_the_program_itself() -> None:
+    snapshot = deepcopy(SNAPSHOT)
+    snapshot["outstations"].append(
+        {
+            "name": "box",
+            "enabled": True,
+            "server": "main",
+            "line": None,
+            "local": "appliance",
+            "link_address": 50,
+            "master": "10.1.1.5:4021",
+            "led": {"name": "led3", "state": "answering", "lit": True},
+            "is_reachable": True,
+            "sessions_started": 1,
+            "pre_emptions": 0,
+            "frames_from_master": 7654,
+            "frames_to_master": 7653,
+            "drops": {},
+            "events_waiting": 2,
+            "events_overflowed": False,
+        }
+    )
+    text = _rendered(snapshot)
+    _row(text, "●", "answering", "box", "50", "(local)", "10.1.1.5:4021", "-")
+    _row(text, "box", "7654", "7653")
+    (line,) = (line for line in plain_lines(snapshot) if "box" in line)
+    assert line.endswith("7654 frames to it, 7653 back")
+
+
 def test_what_a_technician_needs_first_comes_first() -> None:
     text = _rendered(_with_diagnosis(last_miss=MISS))
     texts = ("LED", "pole-12, 3 s ago:", "bay2 is down", "requests", "p50 ms", "listens on", "frames to RTU")

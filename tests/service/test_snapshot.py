@@ -61,16 +61,10 @@ enabled = false
 """
 
 TOP_KEYS = {
-    "version",
-    "uptime_s",
-    "configuration",
-    "servers",
-    "lines",
-    "system_led",
-    "outstations",
-    "log",
-    "metrics",
+    *("version", "uptime_s", "configuration", "servers", "lines", "system_led", "outstations"),
+    *("machine", "inputs", "relays", "log", "metrics"),
 }
+MACHINE_KEYS = {"cpu_temperature_c", "load", "memory_available_octets", "uptime_s"}
 DARK = {
     "name": None,
     "kind": "single",
@@ -85,6 +79,8 @@ SERVER_KEYS = {
     "listen",
     "link_error_mode",
     "sessions",
+    "sessions_started",
+    "pre_emptions",
     "session_ends",
     "frames_received",
     "octets_received",
@@ -124,9 +120,16 @@ LINE_KEYS = {
     "babbles",
     "echo_octets",
     "echoes_spoiled",
+    "is_resetting",
+    "bus_load",
+    "frames_sent",
+    "octets_sent",
 }
-DISABLED_KEYS = {"name", "enabled", "server", "line", "link_address", "master", "led"}
+DISABLED_KEYS = {"name", "enabled", "server", "line", "local", "link_address", "master", "led"}
 OUTSTATION_KEYS = DISABLED_KEYS | {
+    "is_reachable",
+    "sessions_started",
+    "pre_emptions",
     "frames_from_master",
     "frames_to_master",
     "exchanges",
@@ -174,6 +177,7 @@ async def test_its_keys(bridge: Bridge) -> None:
         await eventually(lambda: bridge.servers["main"].sessions, "the master")
         snapshot = bridge.snapshot()
     assert set(snapshot) >= TOP_KEYS
+    assert set(snapshot["machine"]) >= MACHINE_KEYS
     (server,) = snapshot["servers"]
     (session,) = server["sessions"]
     assert set(server) >= SERVER_KEYS
@@ -210,6 +214,7 @@ async def test_before_anything_happened(bridge: Bridge, adapter: Pty) -> None:
         "enabled": False,
         "server": "main",
         "line": "bay1",
+        "local": None,
         "link_address": 14,
         "master": None,
         "led": DARK,
@@ -249,7 +254,12 @@ async def test_what_happened_is_in_it_and_survives_json(bridge: Bridge, adapter:
         "discards": {"header_crc": 1},
         "drops": {"unknown_source": 1},
         "waiting_frames": 0,
+        "frames_sent": 1,
+        "octets_sent": 10,
+        "is_resetting": False,
     }
+    assert 0 < line["bus_load"] < 0.01
+    assert (server["sessions_started"], server["pre_emptions"]) == (1, 0)
     outstation = _one(snapshot, "outstations", "pole-12")
     assert outstation == outstation | {
         "master": name,
@@ -257,6 +267,9 @@ async def test_what_happened_is_in_it_and_survives_json(bridge: Bridge, adapter:
         "frames_to_master": 1,
         "exchanges": {"answered": 1},
         "is_answering": True,
+        "is_reachable": True,
+        "sessions_started": 1,
+        "pre_emptions": 0,
         "drops": {},
     }
     assert 0 < outstation["last_response_s"] < 60
@@ -339,6 +352,10 @@ async def test_ended_sessions_are_counted_by_their_reasons(bridge: Bridge) -> No
     await eventually(lambda: server.session_ends.total() == 3, "the second master leaves")
     ends = bridge.snapshot()["servers"][0]["session_ends"]
     assert json.loads(json.dumps(ends)) == {"not_wanted": 1, "pre_empted": 1, "peer_closed": 1}
+    status = bridge.snapshot()["servers"][0]
+    assert (status["sessions_started"], status["pre_emptions"]) == (2, 1)
+    outstation = _one(bridge.snapshot(), "outstations", "pole-13")
+    assert (outstation["sessions_started"], outstation["pre_emptions"]) == (2, 1)
 
 
 async def test_it_is_a_picture_and_not_a_window(bridge: Bridge, adapter: Pty) -> None:
