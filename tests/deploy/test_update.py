@@ -162,6 +162,8 @@ def make_box(folder: Path, key: Path) -> Box:
         signers=folder / "signers",
         bootloader=folder / "bootloader",
         image=folder / "image.json",
+        vcio=folder / "vcio",
+        tryboot=folder / "answered",
     )
     places.card.mkdir(parents=True)
     places.kept.mkdir()
@@ -502,11 +504,36 @@ def test_boot_partitions_that_do_not_belong_together(
 def test_the_command_says_why_it_refuses(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(update_command, "_KERNEL_KNOWS", ())
+    monkeypatch.setattr(update_command, "can_try", lambda _places: False)
 
     assert update_command.main([str(tmp_path / "none")]) == 1
 
     assert "this kernel cannot have the firmware try a slot" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("answered", "can"), [("Y\n", True), ("N\n", False), ("", False), (None, False)])
+def test_what_makes_a_trial_possible_is_a_firmware_that_answered_the_module(
+    box: Box, answered: str | None, *, can: bool
+) -> None:
+    if answered is not None:
+        box.places.tryboot.write_text(answered)
+
+    assert update_command.can_try(box.places) is can
+
+
+def test_raspberry_pis_own_kernel_needs_no_module(box: Box) -> None:
+    box.places.vcio.touch()
+
+    assert update_command.can_try(box.places)
+
+
+def test_what_was_written_and_is_not_to_be_tried_is_not_called_interrupted(box: Box, update: Path) -> None:
+    installer = Installer(Media(), box.device, box.places, lambda _text: None)
+    with opened(update, box.places) as bundle:
+        installer.leave(installer.install(bundle, Slot.B, Expected()))
+
+    assert box.after_boot(box.boot(), Verdict.REVERT) == 0
+    assert "it was written, and not tried" in box.result()
 
 
 def test_what_runs_is_read_from_the_image(box: Box) -> None:

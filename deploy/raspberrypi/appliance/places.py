@@ -28,6 +28,8 @@ class Places:
     cmdline: Path = Path("/proc/cmdline")
     bootloader: Path = Path("/proc/device-tree/chosen/bootloader")
     devices: Path = Path("/dev")
+    vcio: Path = Path("/dev/vcio")
+    tryboot: Path = Path("/sys/module/rtu_bridge_tryboot/parameters/answered")
     image: Path = Path("/etc/rtu-bridge-appliance/image.json")
     signers: Path = Path("/etc/rtu-bridge-appliance/update-signers")
 

@@ -20,11 +20,6 @@ from .update import Devices, Image, Installer, check_fits, slot_to_write
 TRYBOOT: Final = "0 tryboot"
 """The argument of a reboot that has the firmware take the slot under [tryboot], once."""
 NETIF_STATE: Final = Path("/run/systemd/netif/state")
-_KERNEL_KNOWS: Final = (Path("/dev/vcio"), Path("/sys/module/rtu_bridge_tryboot"))
-"""Signs of a kernel that hands that argument to the firmware: Raspberry Pi's own, or one with our module.
-
-Debian's does not: it would boot the old slot again.
-"""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -46,7 +41,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _install(places: Places, path: Path, *, allow_older: bool, tries: bool) -> None:
-    if tries and not any(sign.exists() for sign in _KERNEL_KNOWS):
+    if tries and not can_try(places):
         raise UpdateError("not installed: this kernel cannot have the firmware try a slot; see --no-reboot")
     running = running_slot(places.cmdline.read_text(encoding="ascii", errors="replace"))
     slot = slot_to_write(files.read(places.card, places.autoboot.name).octets, running)
@@ -56,11 +51,24 @@ def _install(places: Places, path: Path, *, allow_older: bool, tries: bool) -> N
         installer = Installer(Media(), devices(places), places, print)
         note = installer.install(bundle, slot, health.expected_of(seen))
     if not tries:
+        installer.leave(note)
         print(f"{note.version} is in slot {slot.value}, untried")
         return
     installer.arm(note)
     print(f"{note.version} is in slot {slot.value}; rebooting to try it")
     subprocess.run(["systemctl", f"--reboot-argument={TRYBOOT}", "reboot"], check=True, timeout=60)
+
+
+def can_try(places: Places) -> bool:
+    """Return whether a reboot's argument reaches a firmware that knows of tryboot.
+
+    Raspberry Pi's own kernels hand it over, and are known by their device; Debian's do with the module of
+    `deploy/raspberrypi/tryboot`, which has asked the firmware. Without, the old slot would boot again.
+    """
+    try:
+        return places.vcio.exists() or places.tryboot.read_text(encoding="ascii").strip() == "Y"
+    except (OSError, ValueError):
+        return False
 
 
 def devices(places: Places) -> Devices:
