@@ -17,10 +17,10 @@ import pytest
 
 from deploy.raspberrypi.appliance import make_update, signature, update_command
 from deploy.raspberrypi.appliance.bundle import Bundle, UpdateError, version_numbers
-from deploy.raspberrypi.appliance.commit_command import RESULT, Committer
+from deploy.raspberrypi.appliance.commit_command import Committer
 from deploy.raspberrypi.appliance.health import Verdict
 from deploy.raspberrypi.appliance.media import BLOCK, SECTOR, Media
-from deploy.raspberrypi.appliance.places import Places
+from deploy.raspberrypi.appliance.places import RESULT, Places
 from deploy.raspberrypi.appliance.slots import Slot, autoboot_text, default_slot
 from deploy.raspberrypi.appliance.trial import Expected, Note
 from deploy.raspberrypi.appliance.update import Image, Installer, check_fits, read_note, slot_to_write

@@ -33,7 +33,7 @@ def main(arguments: Sequence[str]) -> int:
         _install(Places(), options.file, allow_older=options.allow_older, tries=not options.no_reboot)
     except UpdateError as error:
         print(f"{options.file}: {error}", file=sys.stderr)
-    except (OSError, subprocess.SubprocessError, SlotError) as error:
+    except (OSError, ValueError, subprocess.SubprocessError, SlotError) as error:
         print(f"rtu-bridge-update: {error}", file=sys.stderr)
     else:
         return 0
@@ -50,6 +50,11 @@ def _install(places: Places, path: Path, *, allow_older: bool, tries: bool) -> N
         seen = health.observe(places.own_run / "bridge.toml", NETIF_STATE)
         installer = Installer(Media(), devices(places), places, print)
         note = installer.install(bundle, slot, health.expected_of(seen))
+    # Here: what judges an update imports this module, and must not need the bridge.
+    from .boot_slot import BootSlots
+    from .firmware import Firmware
+
+    Firmware(places, BootSlots(Media())).prepare(devices(places)(slot.boot_partition))
     if not tries:
         installer.leave(note)
         print(f"{note.version} is in slot {slot.value}, untried")
