@@ -68,6 +68,7 @@ ONLY_IN = {
     "hw": {
         "bridge/service/build.py",
         "bridge/service/front_panel.py",
+        "bridge/service/unconfigured.py",
         "bridge/service/cli.py",
         "bridge/service/boards.py",  # the boards' data, and pure functions of it
         "bridge/service/hardware.py",

@@ -33,9 +33,17 @@ class FrontPanel:
     """What a technician sees and touches. To be made in a running loop; `start`, in the end `await close()`.
 
     `held` is called when the button was held for long: the program is to end. Missing hardware stops nothing.
+    With `is_outdated` the system LED says that the configuration is not the one that somebody brought.
     """
 
-    def __init__(self, configuration: Configuration, *, clock: Callable[[], float], held: Callable[[], None]):
+    def __init__(
+        self,
+        configuration: Configuration,
+        *,
+        clock: Callable[[], float],
+        held: Callable[[], None],
+        is_outdated: bool = False,
+    ) -> None:
         self._clock = clock
         self._held = held
         self._leds = {outstation.name: outstation.led for outstation in configuration.outstations}
@@ -44,7 +52,8 @@ class FrontPanel:
             name: LedKind.BICOLOUR if isinstance(led, BicolourPins) else LedKind.SINGLE
             for name, led in wiring.leds.items()
         }
-        self.heartbeat = Heartbeat(configuration.lines, kinds[SYSTEM_LED])
+        at_rest = HeartState.WRONG_CONFIGURATION if is_outdated else HeartState.BEATING
+        self.heartbeat = Heartbeat(configuration.lines, kinds[SYSTEM_LED], at_rest)
         self.indicators = {
             outstation.name: Indicator(kinds.get(outstation.led or "", LedKind.SINGLE))
             for outstation in configuration.outstations

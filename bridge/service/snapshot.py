@@ -36,6 +36,7 @@ def taking(bridge: Bridge, configuration: Configuration, uptime_s: float) -> Tak
         "version": VERSION,
         "uptime_s": round(uptime_s, 3),
         "configuration": configuration.source_name,
+        "configuration_problems": list(bridge.configuration_problems),
         "servers": [_server(server) for server in bridge.servers.values()],
         "lines": [
             _line(hub, configuration.lines[name].framing, configuration.lines[name].baud)

@@ -141,7 +141,7 @@ def test_with_nothing_to_run_the_led_of_the_board_flashes(places: Places) -> Non
 
     assert not (places.own_run / "bridge.toml").exists()
     assert (places.leds / "ACT/trigger").read_text() == "timer"
-    assert (places.leds / "ACT/delay_on").read_text() == "100"
+    assert (places.leds / "ACT/delay_on").read_text() == "1000"
     assert "nothing listens" in errors(places)
 
 

@@ -14,8 +14,8 @@ from .places import ERRORS, NOTES, Places
 from .plan import RUN_FILES, Plan
 
 _LED_NAMES: Final = ("ACT", "led0")
-_FAST_MS: Final = "100"
-"""On and off: 5 Hz, as for a line that is down."""
+_SLOW_MS: Final = "1000"
+"""On and off, as the system LED of a box without a configuration: `hw.looks`."""
 Writable = Callable[[Path], AbstractContextManager[None]]
 
 
@@ -51,12 +51,12 @@ def apply(
 
 
 def flash(leds: Path) -> None:
-    """Have the board's own LED flash fast, if it has one: no bridge runs that could."""
+    """Have the board's own LED flash slowly, if it has one: no bridge runs that could."""
     for name in _LED_NAMES:
         with contextlib.suppress(OSError):
             (leds / name / "trigger").write_text("timer")
-            (leds / name / "delay_on").write_text(_FAST_MS)
-            (leds / name / "delay_off").write_text(_FAST_MS)
+            (leds / name / "delay_on").write_text(_SLOW_MS)
+            (leds / name / "delay_off").write_text(_SLOW_MS)
             return
 
 

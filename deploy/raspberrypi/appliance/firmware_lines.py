@@ -1,9 +1,9 @@
 """What config.txt must say for the lines of bridge.toml, and the file that says it. Pure.
 
-config.txt itself is the image's. Its last line includes `places.LINES`, which stands beside it in each boot slot, is
-one sector long, and is written over in place: a power cut leaves the old one or the new one, and no other
-file is touched. Only what is known to be right gets into it: lines of `hw.boards`, and of overlays those that
-the slot has.
+config.txt itself is the image's. Its last line includes `places.LINES`, which stands beside it in each boot
+slot, is one sector long, and is written over in place: a power cut leaves the old one or the new one, and no
+other file is touched. Only what is known to be right gets into it: lines of `hw.boards`, and of overlays
+those that the slot has.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _PIN = re.compile(r"gpio=\d{1,2}=op,d[hl]")
 
 @dataclass(frozen=True, slots=True)
 class BootPartition:
-    """What a boot slot has: its config.txt, the names of its overlays, and `places.LINES`, None if there is none."""
+    """What a boot slot has: its config.txt, the names of its overlays, and `places.LINES`, if it is there."""
 
     config_txt: str = ""
     overlays: frozenset[str] = frozenset()
