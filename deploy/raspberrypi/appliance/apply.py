@@ -66,14 +66,15 @@ def lines(texts: tuple[str, ...]) -> bytes | None:
 
 
 def _tell_on_card(plan: Plan, places: Places, writable: Writable, failures: list[str]) -> None:
-    told = {ERRORS: lines(plan.problems), NOTES: lines(plan.notes)}
+    # What failed until now as well: nobody reads a console.
+    told = {ERRORS: lines(plan.problems), NOTES: lines((*plan.notes, *failures))}
     stale = [name for name, octets in told.items() if files.read(places.card, name).octets != octets]
     if not stale:
         return
     with _told(failures), writable(places.card):
         for name in stale:
             with _told(failures):
-                _put(places.card / name, told[name], 0o644)
+                _put_anew(places.card / name, told[name])
 
 
 def _put(path: Path, octets: bytes | None, mode: int) -> None:
@@ -81,6 +82,15 @@ def _put(path: Path, octets: bytes | None, mode: int) -> None:
         files.remove(path)
     else:
         files.write(path, octets, mode)
+
+
+def _put_anew(path: Path, octets: bytes | None) -> None:
+    """Put a file on the card. On one that is full the old one makes room: what it says is no longer true."""
+    try:
+        _put(path, octets, 0o644)
+    except OSError:
+        files.remove(path)
+        _put(path, octets, 0o644)
 
 
 @contextlib.contextmanager

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
-from . import files, mounts
+from . import files, mounts, restart
 from .places import CONFIGURATION, Places
 
 TIME_LIMIT_S: Final = 15
@@ -68,7 +68,7 @@ def _plan(places: Places, firmware: Any) -> Any:
         found = {name: files.read(places.card, name) for name in names}
         card = plan.Card({name: each for name, each in found.items() if each != files.Source(name)})
     kept = {name: files.read(places.kept, name) for name in plan.FILES}
-    return plan.make(card, kept, _booted(firmware))
+    return plan.make(card, kept, _booted(firmware), is_kept=restart.is_kept(places))
 
 
 def _booted(firmware: Any) -> Any:

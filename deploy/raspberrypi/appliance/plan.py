@@ -54,6 +54,7 @@ RUN_FILES: Final = (
     "systemd/timesyncd.conf.d/50-rtu-bridge.conf",
 )
 """All that may be made below /run; one that a plan does not have is removed."""
+_NOT_KEPT: Final = "the card: its data partition cannot be used, so nothing is kept; replace the card"
 _SECRET: Final = frozenset({f"{OWN}/wpa_supplicant.conf"})
 
 
@@ -105,10 +106,11 @@ class _Choice(Generic[T]):
     problems: tuple[str, ...] = ()
 
 
-def make(card: Card, kept: Mapping[str, Source], boot: Boot | None = None) -> Plan:
+def make(card: Card, kept: Mapping[str, Source], boot: Boot | None = None, *, is_kept: bool = True) -> Plan:
     """Return what is to be done about these files. Raises nothing that is about their content.
 
-    `boot` is None on a machine without such firmware, or where its partition cannot be read.
+    `boot` is None on a machine without such firmware, or where its partition cannot be read. Without
+    `is_kept` the data partition is missing, and nothing is there after a restart.
     """
     bridge = _choose(CONFIGURATION, card, kept, _configuration)
     own = _choose(SETTINGS, card, kept, settings.parse)
@@ -124,7 +126,12 @@ def make(card: Card, kept: Mapping[str, Source], boot: Boot | None = None) -> Pl
         run_files=tuple(_run_files(bridge, merged, problems, boot)),
         keep={CONFIGURATION: bridge.octets, SETTINGS: own.octets, PRESEED: imager.octets},
         problems=problems,
-        notes=merged.notes + (bridge.value.warnings if bridge.value is not None else ()) + firmware_notes,
+        notes=(
+            *merged.notes,
+            *(bridge.value.warnings if bridge.value is not None else ()),
+            *firmware_notes,
+            *(() if is_kept else (_NOT_KEPT,)),
+        ),
         lines_file=lines_file,
         restarts=lines_file is not None and boot is not None and boot.may_restart,
     )
@@ -135,7 +142,10 @@ def _firmware(configuration: Configuration | None, boot: Boot | None) -> tuple[b
     if configuration is None or boot is None or boot.partition.lines_file is None:
         return None, ()
     wanted = firmware_lines.wanted(configuration, boot.model, boot.partition)
-    octets = firmware_lines.file_of(wanted.lines)
+    try:
+        octets = firmware_lines.file_of(wanted.lines)
+    except ValueError as error:
+        return None, (*wanted.notes, f"config.txt: stays as it is: {error}")
     if octets == boot.partition.lines_file:
         return None, wanted.notes
     when = "the box starts again once" if boot.may_restart else "it takes effect at the next power-on"

@@ -19,12 +19,12 @@ NAME: Final = "restarts"
 
 def is_possible(places: Places) -> bool:
     """Return whether there may be another restart."""
-    return _is_kept(places) and _count(places) < MOST
+    return is_kept(places) and _count(places) < MOST
 
 
 def note(places: Places) -> None:
     """Count one that comes. Raises OSError, and then there must be none."""
-    if not _is_kept(places):
+    if not is_kept(places):
         raise OSError(f"{places.data} is not mounted")
     files.write(places.kept / NAME, str(_count(places) + 1).encode())
 
@@ -48,7 +48,8 @@ def _count(places: Places) -> int:
     return int(digits) if digits.isdigit() and len(digits) < 4 else MOST
 
 
-def _is_kept(places: Places) -> bool:
+def is_kept(places: Places) -> bool:
+    """Return whether the data partition is there, so that what is written is there after a restart."""
     try:
         return mounts.mounted_from(places.mounts.read_text(errors="replace"), places.data) is not None
     except OSError:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import fcntl
 import json
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -29,8 +31,10 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--allow-older", action="store_true", help="install an older version, or the same")
     parser.add_argument("--no-reboot", action="store_true", help="write the slot, and leave it untried")
     options = parser.parse_args(arguments)
+    places = Places()
     try:
-        _install(Places(), options.file, allow_older=options.allow_older, tries=not options.no_reboot)
+        with _alone(places):
+            _install(places, options.file, allow_older=options.allow_older, tries=not options.no_reboot)
     except UpdateError as error:
         print(f"{options.file}: {error}", file=sys.stderr)
     except (OSError, ValueError, subprocess.SubprocessError, SlotError) as error:
@@ -38,6 +42,18 @@ def main(arguments: Sequence[str]) -> int:
     else:
         return 0
     return 1
+
+
+@contextmanager
+def _alone(places: Places) -> Iterator[None]:
+    """Let one update at a time write. Raises `UpdateError`, OSError."""
+    places.own_run.mkdir(mode=0o755, parents=True, exist_ok=True)
+    with (places.own_run / "update.lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UpdateError("not installed: another update is being written; wait for it") from None
+        yield
 
 
 def _install(places: Places, path: Path, *, allow_older: bool, tries: bool) -> None:
