@@ -214,8 +214,8 @@ def box(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Box:
         for name in OVERLAYS:
             (box.slot(number) / f"overlays/{name}.dtbo").touch()
 
-    def carry_out(plan: planning.Plan, places: Places) -> list[str]:
-        return apply(plan, places, name_host=lambda _name: None, writable=box.writable)
+    def carry_out(plan: planning.Plan, places: Places, failed: list[str]) -> list[str]:
+        return apply(plan, places, failed, name_host=lambda _name: None, writable=box.writable)
 
     monkeypatch.setattr("deploy.raspberrypi.appliance.apply.apply", carry_out)
     return box
@@ -366,6 +366,7 @@ def test_a_write_that_does_not_last_is_told_and_no_restart(
 
     assert box.boot() == 0
     assert "replace the card" in capsys.readouterr().err
+    assert "replace the card" in box.told("bridge.notes.txt")
 
 
 @pytest.mark.parametrize("cut_at", range(3))
@@ -402,7 +403,9 @@ def test_a_power_cut_leaves_the_old_lines_or_the_new(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
             "deploy.raspberrypi.appliance.apply.apply",
-            lambda plan, places: apply(plan, places, name_host=lambda _n: None, writable=box.writable),
+            lambda plan, places, failed: apply(
+                plan, places, failed, name_host=lambda _name: None, writable=box.writable
+            ),
         )
         assert [box.boot(), box.boot()] in ([1, 0], [0, 0])
     assert box.lines() == ["dtoverlay=uart3-rs485"]

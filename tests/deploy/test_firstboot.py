@@ -49,8 +49,8 @@ def named(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The host names that were set; and no mount that is a real one."""
     names: list[str] = []
 
-    def carry_out(plan: planning.Plan, places: Places) -> list[str]:
-        return apply(plan, places, name_host=names.append, writable=writable)
+    def carry_out(plan: planning.Plan, places: Places, failed: list[str]) -> list[str]:
+        return apply(plan, places, failed, name_host=names.append, writable=writable)
 
     monkeypatch.setattr("deploy.raspberrypi.appliance.apply.apply", carry_out)
     return names

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Final
@@ -22,15 +22,16 @@ Writable = Callable[[Path], AbstractContextManager[None]]
 def apply(
     plan: Plan,
     places: Places,
+    failed: Sequence[str] = (),
     *,
     name_host: Callable[[str], None] = socket.sethostname,
     writable: Writable = mounts.writable,
 ) -> list[str]:
-    """Do what a plan says; return what failed. Raises nothing that a disk or the system does.
+    """Do what a plan says; return what `failed` before and what failed. Raises nothing that a disk does.
 
     What the system needs comes first, then what the next boot needs, then what people read.
     """
-    failures: list[str] = []
+    failures = [*failed]
     wanted = {file.name: file for file in plan.run_files}
     for name in RUN_FILES:
         with _told(failures):

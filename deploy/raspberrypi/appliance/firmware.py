@@ -29,11 +29,12 @@ class Firmware:
         self._slots = slots
         self._start_again = start_again
         self._device: Path | None = None
+        self._is_to_restart = False
 
     def look(self) -> Boot | None:
         """Return what was booted; None where no such firmware did. Raises OSError."""
         try:
-            model = self._places.model.read_bytes().rstrip(b"\0").decode(errors="replace")
+            model = self._model()
             running = running_slot(self._places.cmdline.read_text(encoding="ascii", errors="replace"))
         except (FileNotFoundError, SlotError):
             return None
@@ -47,23 +48,30 @@ class Firmware:
         partition = self._slots.read(self._device)
         return Boot(model, partition, self._is_settled(running) and restart.is_possible(self._places))
 
-    def carry_out(self, plan: Plan) -> list[str]:
-        """Write what a plan has for the firmware, and start again if it says so; return what failed."""
+    def write(self, plan: Plan) -> list[str]:
+        """Write what a plan has for the firmware; return what failed."""
+        if self._device is None:
+            return []
         try:
-            if plan.lines_file is None or self._device is None:
-                if self._device is not None:
-                    restart.forget(self._places)
+            if plan.lines_file is None:
+                restart.forget(self._places)
                 return []
-            may_restart = self._counted() if plan.restarts else False
+            may_restart = plan.restarts and self._counted()
             self._slots.write(self._device, plan.lines_file)
-            if may_restart:
-                print(
-                    f"firstboot: {LINES} was changed for bridge.toml: starting again, once", file=sys.stderr
-                )
-                self._start_again()
-        except (OSError, subprocess.SubprocessError) as error:
+        except OSError as error:
             return [str(error)]
+        self._is_to_restart = may_restart
         return []
+
+    def restart(self) -> None:
+        """Start again if what was written asks for it. All else must be done: the system goes down."""
+        if not self._is_to_restart:
+            return
+        print(f"firstboot: {LINES} was changed: starting again, once", file=sys.stderr)
+        try:
+            self._start_again()
+        except (OSError, subprocess.SubprocessError) as error:
+            print(f"firstboot: {error}", file=sys.stderr)
 
     def prepare(self, device: Path) -> None:
         """Write into another slot what this one's configuration needs there. Raises OSError, ValueError.
@@ -71,7 +79,7 @@ class Firmware:
         Before that slot is tried: a system on trial is not started again for it.
         """
         try:
-            model = self._places.model.read_bytes().rstrip(b"\0").decode(errors="replace")
+            model = self._model()
             configuration = load(self._places.own_run / CONFIGURATION, DEFAULT_BOARD.led_pins)
         except (FileNotFoundError, ConfigurationError):
             return
@@ -87,6 +95,9 @@ class Firmware:
             print(f"firstboot: no restart, for it cannot be counted: {error}", file=sys.stderr)
             return False
         return True
+
+    def _model(self) -> str:
+        return self._places.model.read_bytes().rstrip(b"\0").decode(errors="replace")
 
     def _is_settled(self, running: Slot) -> bool:
         """Return whether the next boot is that of this slot: a system on trial would not come back."""

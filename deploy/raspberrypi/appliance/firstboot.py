@@ -46,9 +46,10 @@ def run(places: Places, firmware: Any = None) -> int:
         return 1
     from .apply import apply
 
-    failures = [*apply(plan, places), *firmware.carry_out(plan)]
+    failures = apply(plan, places, firmware.write(plan))
     for line in (*plan.problems, *plan.notes, *(f"firstboot: {failure}" for failure in failures)):
         print(line, file=sys.stderr)
+    firmware.restart()
     return 0
 
 
