@@ -354,6 +354,24 @@ def test_a_slot_that_cannot_be_read_stops_nothing(box: Box, capsys: pytest.Captu
     assert "mmcblk0p2 cannot be mounted" in capsys.readouterr().err
 
 
+def test_a_slot_that_takes_too_long_does_not_cost_the_configuration(
+    box: Box, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @contextmanager
+    def endless(_device: Path) -> Iterator[Path]:
+        while True:
+            pass
+        yield
+
+    configure(box, UART3)
+    monkeypatch.setattr(firstboot, "TIME_LIMIT_S", 1)
+    firmware = Firmware(box.places, BootSlots(Media(), endless, box.writable), box._start_again)
+
+    assert firstboot.run(box.places, firmware) == 0
+    assert (box.places.own_run / "bridge.toml").exists()
+    assert not (box.places.own_run / "configuration-error").exists()
+
+
 def test_a_write_that_does_not_last_is_told_and_no_restart(
     box: Box, capsys: pytest.CaptureFixture[str]
 ) -> None:
