@@ -191,7 +191,6 @@ def box(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Box:
         data=tmp_path / "data",
         kept=tmp_path / "data/rtu-bridge",
         run=tmp_path / "run",
-        leds=tmp_path / "leds",
         mounts=tmp_path / "mountinfo",
         cmdline=tmp_path / "cmdline",
         model=tmp_path / "model",

@@ -31,12 +31,10 @@ def places(tmp_path: Path) -> Places:
         data=tmp_path / "data",
         kept=tmp_path / "data/kept",
         run=tmp_path / "run",
-        leds=tmp_path / "leds",
         mounts=tmp_path / "mountinfo",
     )
     made.card.mkdir()
     made.run.mkdir()
-    (made.leds / "ACT").mkdir(parents=True)
     made.mounts.write_text(
         f"36 25 179:1 / {made.card} ro,noatime - vfat /dev/mmcblk0p1 ro\n"
         f"37 25 179:7 / {made.data} rw,noatime - ext4 /dev/mmcblk0p7 rw\n"
@@ -76,7 +74,6 @@ def test_the_configuration_of_the_card_takes_effect(places: Places, named: list[
     assert "192.0.2.10" in (places.own_run / "firewall.nft").read_text()
     assert not (places.card / "bridge.errors.txt").exists()
     assert not (places.own_run / "configuration-error").exists()
-    assert not (places.leds / "ACT/trigger").exists()
 
 
 def test_errors_are_beside_the_file_until_it_is_right(places: Places) -> None:
@@ -140,12 +137,10 @@ def test_a_card_that_is_not_mounted_is_not_taken_for_an_empty_one(places: Places
     assert "cannot be mounted" in (places.own_run / "configuration-error").read_text()
 
 
-def test_with_nothing_to_run_the_led_of_the_board_flashes(places: Places) -> None:
+def test_with_nothing_to_run_it_says_so(places: Places) -> None:
     assert firstboot.run(places) == 0
 
     assert not (places.own_run / "bridge.toml").exists()
-    assert (places.leds / "ACT/trigger").read_text() == "timer"
-    assert (places.leds / "ACT/delay_on").read_text() == "1000"
     assert "nothing listens" in errors(places)
 
 

@@ -7,15 +7,11 @@ import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Final
 
 from . import files, mounts
 from .places import ERRORS, NOTES, Places
 from .plan import RUN_FILES, Plan
 
-_LED_NAMES: Final = ("ACT", "led0")
-_SLOW_MS: Final = "1000"
-"""On and off, as the system LED of a box without a configuration: `hw.looks`."""
 Writable = Callable[[Path], AbstractContextManager[None]]
 
 
@@ -42,23 +38,11 @@ def apply(
                 files.write(places.run / name, file.text.encode(), file.mode)
     with _told(failures):
         name_host(plan.hostname)
-    if not plan.has_configuration:
-        flash(places.leds)
     for name, octets in plan.keep.items():
         with _told(failures):
             _put(places.kept / name, octets, 0o600)
     _tell_on_card(plan, places, writable, failures)
     return failures
-
-
-def flash(leds: Path) -> None:
-    """Have the board's own LED flash slowly, if it has one: no bridge runs that could."""
-    for name in _LED_NAMES:
-        with contextlib.suppress(OSError):
-            (leds / name / "trigger").write_text("timer")
-            (leds / name / "delay_on").write_text(_SLOW_MS)
-            (leds / name / "delay_off").write_text(_SLOW_MS)
-            return
 
 
 def lines(texts: tuple[str, ...]) -> bytes | None:

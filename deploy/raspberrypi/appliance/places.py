@@ -26,7 +26,6 @@ class Places:
     data: Path = Path("/data")
     kept: Path = Path("/data/rtu-bridge")
     run: Path = Path("/run")
-    leds: Path = Path("/sys/class/leds")
     mounts: Path = Path("/proc/self/mountinfo")
     cmdline: Path = Path("/proc/cmdline")
     model: Path = Path("/proc/device-tree/model")
