@@ -10,7 +10,7 @@ A claim is a GPIO that something needs, and the sentence that says so. Rules:
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from hw.board import DEFAULT_BOARD, Board, BoardKind, Direction, Port
+from hw.board import DEFAULT_BOARD, Board, BoardKind, Direction, Port, System
 
 
 class AssemblyError(ValueError):
@@ -43,9 +43,10 @@ class BoardPort:
 
     @property
     def devices(self) -> tuple[str, ...]:
-        """Its paths on Raspberry Pi OS, and on Debian; empty while the computer is not known."""
+        """Its paths, on Raspberry Pi OS first; empty while the computer is not known."""
         uart = self.uart or self.port
-        return tuple(dict.fromkeys((*uart.devices, *uart.debian_devices)))
+        links = (uart.link,) if uart.link else ()
+        return tuple(dict.fromkeys((*uart.devices, *uart.debian_devices, *links)))
 
     @property
     def warning(self) -> str:
@@ -110,14 +111,19 @@ class Assembly:
             for pin, name in pins.items()
         ]
 
-    def config_lines(self, uses: Iterable[Use]) -> list[str]:
-        """Return the lines of config.txt that the boards and the used ports need, each once."""
+    def config_lines(self, uses: Iterable[Use], system: System = System.RASPBERRY_PI_OS) -> list[str]:
+        """Return the lines of config.txt that the boards and the used ports need, each once.
+
+        Where no line does what `direction` asks for, those for a port that switches by itself.
+        """
         lines = [line for board in self.boards for line in board.config_lines]
         for use in uses:
             port = self.port_of(use.device)
             uart = (port.uart or port.port) if port is not None else None
             if uart is not None:
-                lines += uart.lines_for(use.direction) or uart.config_lines
+                lines += (
+                    uart.lines_for(use.direction, system) or uart.lines_for(Direction.AUTOMATIC, system) or ()
+                )
         return list(dict.fromkeys(lines))
 
     def _ports(self) -> Iterable[BoardPort]:

@@ -33,6 +33,14 @@ class Direction(StrEnum):
     RTS = "rts"
 
 
+class System(StrEnum):
+    """Whose kernel and device-tree overlays run: what config.txt must say depends on it."""
+
+    RASPBERRY_PI_OS = "Raspberry Pi OS"
+    IMAGE = "this project's image"
+    """Debian's kernel, and the overlays in deploy/raspberrypi/overlays."""
+
+
 class UartKind(StrEnum):
     """What makes the octets."""
 
@@ -72,7 +80,8 @@ class Port:
 
     A HAT on a UART of the header gives the `pins` of that UART; its other facts are those of the computer's
     port with the same pins. `rs485_lines` and `rts_lines` replace `config_lines` where the kernel or the
-    bridge switches the direction; None says that Raspberry Pi OS has nothing to write for that.
+    bridge switches the direction; None says that Raspberry Pi OS has nothing to write for that. `image_lines`
+    are those of our image, by the way of switching; a way that is not there is not possible.
     """
 
     name: str
@@ -82,6 +91,8 @@ class Port:
     """Its paths on Raspberry Pi OS, the best first. Empty: as the computer has it."""
     debian_devices: tuple[str, ...] = ()
     """Its paths on Debian with Debian's kernel. Empty: none, or not known."""
+    link: str = ""
+    """The name that our udev rules give it, whatever the kernel calls it."""
     direction: Direction | None = None
     """Who switches the direction. None: whatever transceiver is wired to it decides."""
     rts_on_send: bool = True
@@ -90,13 +101,18 @@ class Port:
     config_lines: tuple[str, ...] = ()
     rs485_lines: tuple[str, ...] | None = None
     rts_lines: tuple[str, ...] | None = None
+    image_lines: Mapping[Direction, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
     rests_by: str = ""
     """What keeps the bus driver in receive while no program has the port open. Empty: nothing is needed."""
     warning: str = ""
     """What is wrong with this port on an RS-485 line, whatever is configured."""
 
-    def lines_for(self, direction: Direction) -> tuple[str, ...] | None:
+    def lines_for(
+        self, direction: Direction, system: System = System.RASPBERRY_PI_OS
+    ) -> tuple[str, ...] | None:
         """Return the lines of config.txt for a way of switching; None where there are none that do it."""
+        if system is System.IMAGE:
+            return self.image_lines.get(direction)
         match direction:
             case Direction.AUTOMATIC:
                 return self.config_lines

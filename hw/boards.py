@@ -8,7 +8,8 @@ UART page         raspberrypi.com/documentation/computers/configuration.html#con
 project notes     this project's experiments with QEMU and Debian's kernels
 memory            nobody looked it up
 
-Names of the kernel drivers and USB ids are from memory throughout, and so are Debian's device paths.
+Names of the kernel drivers and USB ids are from memory throughout. Debian's device paths are those of its
+device trees with our overlays (tests/deploy/test_overlays.py); that of the mini UART is from memory.
 """
 
 from collections.abc import Mapping
@@ -41,6 +42,14 @@ _SPI0: Final = {9: "SPI0 MISO", 10: "SPI0 MOSI", 11: "SPI0 clock"}
 # The UARTs of the computers
 
 
+def _image_lines(plain: str, rs485: str, *others: str) -> Mapping[Direction, tuple[str, ...]]:
+    """Return the lines for our image, by the names of two overlays in deploy/raspberrypi/overlays."""
+    return {
+        Direction.AUTOMATIC: (*others, f"dtoverlay={plain}"),
+        Direction.RS485: (*others, f"dtoverlay={rs485}"),
+    }
+
+
 def _uart0(*devices: str, debian: tuple[str, ...] = ()) -> Port:
     """Return the good UART of the header, where Bluetooth has it unless it is switched off."""
     return Port(
@@ -49,8 +58,10 @@ def _uart0(*devices: str, debian: tuple[str, ...] = ()) -> Port:
         driver="uart-pl011",
         devices=devices,
         debian_devices=debian,
+        link="/dev/rtu-uart0",
         pins=_HANDSHAKE_0,
         config_lines=("enable_uart=1", "dtoverlay=disable-bt"),
+        image_lines=_image_lines("disable-bt", "uart0-rs485", "enable_uart=1"),
         rests_by=_OVERLAY_OF_YOUR_OWN,
     )
 
@@ -76,10 +87,14 @@ def _pi4_uart(number: int) -> Port:
         driver="uart-pl011",
         # Kernels before 6.6 or so count the UARTs that are switched on instead.
         devices=(f"/dev/ttyAMA{number}",),
+        # Our overlays number it by an alias.
+        debian_devices=(f"/dev/ttyAMA{number}",),
+        link=f"/dev/rtu-uart{number}",
         pins=UartPins(tx=first, rx=first + 1, cts=first + 2, rts=first + 3),
         config_lines=(f"dtoverlay=uart{number}",),
         rs485_lines=(f"dtoverlay=uart{number},rs485",),
         rts_lines=(f"dtoverlay=uart{number},ctsrts",),
+        image_lines=_image_lines(f"uart{number}", f"uart{number}-rs485"),
         rests_by=f"dtoverlay=uart{number},rs485 sets {_BOOT_PROPERTY} (pull request 6820, 2025)",
     )
 
@@ -92,6 +107,7 @@ def _pi5_uart(number: int, *, tx: int) -> Port:
         uart=UartKind.PL011,
         driver="uart-pl011",
         devices=(f"/dev/ttyAMA{number}",),
+        link=f"/dev/rtu-uart{number}",
         pins=UartPins(tx=tx, rx=tx + 1, cts=handshake[0], rts=handshake[1]),
         config_lines=(f"dtoverlay={overlay}",),
         rs485_lines=(f"dtoverlay={overlay},rs485",),

@@ -280,13 +280,20 @@ class Indicator:
 class Heartbeat:
     """The system LED: beats while the program is alive, flashes fast while a line is not open. A `Light`.
 
-    `lines` are the names of the configured lines; none of them is open until `line_up` says so.
+    `lines` are the names of the configured lines; none of them is open until `line_up` says so. `at_rest` is
+    what it says while all are.
     """
 
-    __slots__ = ("_closed", "_since_us", "kind")
+    __slots__ = ("_at_rest", "_closed", "_since_us", "kind")
 
-    def __init__(self, lines: Iterable[str], kind: LedKind = LedKind.SINGLE) -> None:
+    def __init__(
+        self,
+        lines: Iterable[str],
+        kind: LedKind = LedKind.SINGLE,
+        at_rest: HeartState = HeartState.BEATING,
+    ) -> None:
         self.kind = kind
+        self._at_rest = at_rest
         self._closed = set(lines)
         self._since_us = 0
 
@@ -301,7 +308,7 @@ class Heartbeat:
     @property
     def state(self) -> HeartState:
         """What the LED says."""
-        return HeartState.LINE_DOWN if self._closed else HeartState.BEATING
+        return HeartState.LINE_DOWN if self._closed else self._at_rest
 
     def look(self, now: float) -> Look:
         """Return what the LED looks like."""

@@ -104,20 +104,32 @@ class HeartState(Enum):
 
     BEATING = "beating"
     """The program runs and all lines are open."""
+    WRONG_CONFIGURATION = "wrong_configuration"
+    """All lines are open, but by a configuration from before: the one that somebody brought is wrong."""
+    UNCONFIGURED = "unconfigured"
+    """There is no configuration to run."""
     LINE_DOWN = "line_down"
     """The program runs and a line is not open."""
 
 
-def _heart(colour: Colour, line_down: Look) -> Mapping[HeartState, Look]:
-    beat = Look("beat", Pattern(((colour, 0.1), (OFF, 0.9))))
-    return MappingProxyType({HeartState.BEATING: beat, HeartState.LINE_DOWN: line_down})
+def _heart(colour: Colour, alarm: Colour, line_down: Look) -> Mapping[HeartState, Look]:
+    return MappingProxyType(
+        {
+            HeartState.BEATING: Look("beat", Pattern(((colour, 0.1), (OFF, 0.9)))),
+            HeartState.WRONG_CONFIGURATION: Look(
+                "double beat", Pattern(((colour, 0.1), (OFF, 0.1), (alarm, 0.1), (OFF, 0.7)))
+            ),
+            HeartState.UNCONFIGURED: Look("slow", Pattern(((alarm, 1.0), (OFF, 1.0)))),
+            HeartState.LINE_DOWN: line_down,
+        }
+    )
 
 
 # A line that is down looks as it does on the outstations' LEDs; but a heart must beat, or it might be stuck.
 HEART: Mapping[LedKind, Mapping[HeartState, Look]] = MappingProxyType(
     {
-        LedKind.SINGLE: _heart(ON, SINGLE[LedState.SILENT]),
-        LedKind.BICOLOUR: _heart(GREEN, Look("red 5 Hz", Pattern(((RED, 0.1), (OFF, 0.1))))),
+        LedKind.SINGLE: _heart(ON, ON, SINGLE[LedState.SILENT]),
+        LedKind.BICOLOUR: _heart(GREEN, RED, Look("red 5 Hz", Pattern(((RED, 0.1), (OFF, 0.1))))),
     }
 )
 

@@ -6,9 +6,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from hw.board import System
 from hw.kernel_files import names_in, text_of
 
-_BOOT_FILES = ("boot/firmware/config.txt", "boot/config.txt")
+_IMAGE = "etc/rtu-bridge-appliance/image.json"
+_BOOT_FILES = ("run/rtu-bridge-appliance/config.txt", "boot/firmware/config.txt", "boot/config.txt")
+"""The first is what the image's first boot found in the partition that was booted, which is not mounted."""
 _PLACE_OF_COMMAND_LINE = {"boot/firmware/config.txt": "/boot/firmware/cmdline.txt"}
 
 
@@ -60,6 +63,7 @@ class Machine:
     boot_file: BootFile
     command_line_file: str
     """Where the kernel's command line is written on a Raspberry Pi."""
+    system: System
 
 
 def machine(root: Path = Path("/")) -> Machine:
@@ -71,6 +75,7 @@ def machine(root: Path = Path("/")) -> Machine:
         kernel_leds=tuple(_kernel_leds(root)),
         boot_file=boot_file,
         command_line_file=_PLACE_OF_COMMAND_LINE.get(boot_file.path.lstrip("/"), "/boot/cmdline.txt"),
+        system=System.IMAGE if (root / _IMAGE).exists() else System.RASPBERRY_PI_OS,
     )
 
 
@@ -117,7 +122,7 @@ def _boot_file(root: Path) -> BootFile:
         except OSError as error:
             return BootFile(f"/{name}", None, f"cannot be read: {error.strerror}")
         return BootFile(f"/{name}", tuple(text.splitlines()))
-    return BootFile(f"/{_BOOT_FILES[0]}", None, "there is none on this machine")
+    return BootFile(f"/{_BOOT_FILES[1]}", None, "there is none on this machine")
 
 
 def _first_string(path: Path) -> str | None:

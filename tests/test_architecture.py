@@ -68,6 +68,7 @@ ONLY_IN = {
     "hw": {
         "bridge/service/build.py",
         "bridge/service/front_panel.py",
+        "bridge/service/unconfigured.py",
         "bridge/service/cli.py",
         "bridge/service/appliance_identity.py",
         "bridge/service/snapshot.py",

@@ -13,8 +13,10 @@ from pathlib import Path
 from bridge.errors import BindError
 
 
-async def listen(path: Path, protocol: Callable[[], asyncio.Protocol], what: str) -> asyncio.Server:
-    """Listen at `path` for this user and group; `what` is offered there.
+async def listen(
+    path: Path, protocol: Callable[[], asyncio.Protocol], what: str, *, for_everybody: bool = False
+) -> asyncio.Server:
+    """Listen at `path` for this user and group, or for everybody; `what` is offered there.
 
     Raises `BindError` when another program answers there, or the path cannot be used.
     """
@@ -22,7 +24,7 @@ async def listen(path: Path, protocol: Callable[[], asyncio.Protocol], what: str
         path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
         _remove_stale(path)
         server = await asyncio.get_running_loop().create_unix_server(protocol, path)
-        os.chmod(path, 0o660)
+        os.chmod(path, 0o666 if for_everybody else 0o660)
     except OSError as error:
         if isinstance(error, BindError):
             raise

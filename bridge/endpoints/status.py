@@ -1,4 +1,7 @@
-"""The status of a running bridge over a unix socket: connect, read one JSON document, done."""
+"""The status of a running bridge over a unix socket: connect, read one JSON document, done.
+
+Everybody on the machine may read it: nothing is changed by that, and it has no secrets.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +33,9 @@ class StatusServer:
 
     async def bind(self) -> None:
         """Start to answer. Raises `BindError` when another program does, or the path cannot be used."""
-        self._server = await listen(self._path, lambda: _Answer(self._snapshot), "the status")
+        self._server = await listen(
+            self._path, lambda: _Answer(self._snapshot), "the status", for_everybody=True
+        )
 
     def close(self) -> None:
         """Stop answering and remove the socket."""

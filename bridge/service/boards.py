@@ -23,7 +23,7 @@ from bridge.service.schema import (
     under,
 )
 from hw.assembly import Assembly, AssemblyError, BoardPort, Use
-from hw.board import DEFAULT_BOARD, HEADER_LEDS, LAST_GPIO, Board, Direction, UartKind
+from hw.board import DEFAULT_BOARD, HEADER_LEDS, LAST_GPIO, Board, Direction, System, UartKind
 from hw.boards import BOARDS
 
 DEFAULT_NAMES: Final = (DEFAULT_BOARD.name,)
@@ -166,10 +166,10 @@ def _warn_of_line(row: Row, use: Use, port: BoardPort, report: Report) -> None:
         )
         report.add(path, f"{use.direction.value!r}, but {port.title} {who}; write {fixed.value!r}")
     elif fixed is None and port.uart is not None and port.uart.lines_for(use.direction) is None:
-        problem = f"{use.direction.value!r} needs RTS of {port.title}"
-        report.add(
-            path, f"{problem}, and no overlay of Raspberry Pi OS puts it there; see `rtu-bridge hardware`"
-        )
+        problem = f"{use.direction.value!r} needs RTS of {port.title}, and no overlay of Raspberry Pi OS"
+        by_image = port.uart.lines_for(use.direction, System.IMAGE)
+        other = f"; {by_image[-1]} of the image does" if by_image else ""
+        report.add(path, f"{problem} puts it there{other}; see `rtu-bridge hardware`")
     elif fixed in (Direction.RS485, Direction.RTS) and row.get("rts_on_send") is not port.port.rts_on_send:
         right = str(port.port.rts_on_send).lower()
         report.add(under(row.path, "rts_on_send"), f"{port.title} is wired the other way; write {right}")

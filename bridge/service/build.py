@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -53,17 +53,26 @@ class Bridge:
         *,
         ended: Callable[[], None] = lambda: None,
         log: LogCounters | None = None,
+        problems: Sequence[str] = (),
     ) -> None:
         """Build everything; `ended` is called when the panel's button says that the program is to end.
 
-        `log` counts what the program's log loses, for the status.
+        `log` counts what the program's log loses, for the status. `problems` are those of a newer
+        configuration that is wrong, so that this one is in force.
         """
+        self.configuration_problems = tuple(problems)
         self._loop = asyncio.get_running_loop()
         self._started_s = self._loop.time()
         self._configuration = configuration
         self.outstation_configs = {each.name: each for each in configuration.outstations}
         self._line_indicators: dict[str, list[Indicator]] = {name: [] for name in configuration.lines}
-        self.front = FrontPanel(configuration, clock=self._loop.time, held=ended, moved=self._moved)
+        self.front = FrontPanel(
+            configuration,
+            clock=self._loop.time,
+            held=ended,
+            moved=self._moved,
+            is_outdated=bool(self.configuration_problems),
+        )
         self._recorder = Recorder(configuration)
         self.servers = {
             name: _server(server, self._recorder.server(name))

@@ -91,6 +91,11 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("-c", "--config", metavar="FILE", required=True, help="the configuration, in TOML")
     run.set_defaults(command=_run)
 
+    unconfigured = commands.add_parser(
+        "unconfigured", help="show by the system LED that there is no configuration, until a signal"
+    )
+    unconfigured.set_defaults(command=_unconfigured)
+
     check = commands.add_parser("check", help="say what is wrong with a configuration, or what it means")
     check.add_argument("file", metavar="FILE")
     check.set_defaults(command=_check)
@@ -281,6 +286,12 @@ def _run(options: argparse.Namespace) -> int:
     return run(options.config)
 
 
+def _unconfigured(_options: argparse.Namespace) -> int:
+    from bridge.service.unconfigured import show
+
+    return show()
+
+
 def _check(options: argparse.Namespace) -> int:
     from bridge.service.check import describe
     from bridge.service.config import load
@@ -343,7 +354,7 @@ def _profile(options: argparse.Namespace) -> int:
 
 def _status(options: argparse.Namespace) -> int:
     from bridge.endpoints.status import fetch
-    from bridge.service.no_status import NO_STATUS, reason_of
+    from bridge.service.no_status import NO_STATUS
     from bridge.service.panel import print_status, readable
 
     if options.watch is not None:
@@ -353,14 +364,24 @@ def _status(options: argparse.Namespace) -> int:
         snapshot = readable(fetch(path))
         text = json.dumps(snapshot, indent=2) if options.json else ""
     except NO_STATUS as error:
-        hint = "; is the bridge running, with this status socket? Name another by -c FILE or --socket PATH"
-        streams.complain(f"{path}: {reason_of(error)}{'' if isinstance(error, PermissionError) else hint}")
+        streams.complain(_why_no_status(path, error, options.config))
         return FAILED
     if options.json:
         print(text)
     else:
         print_status(snapshot)
     return DONE
+
+
+def _why_no_status(path: str, error: BaseException, config: str | None) -> str:
+    from bridge.service.no_status import reason_of
+    from bridge.service.paths import SYSTEM_CONFIGURATION, configuration_problems
+
+    problems = configuration_problems(config or SYSTEM_CONFIGURATION)
+    if problems:
+        return "\n".join([f"{path}: {reason_of(error)}; the configuration is wrong:", *problems])
+    hint = "; is the bridge running, with this status socket? Name another by -c FILE or --socket PATH"
+    return f"{path}: {reason_of(error)}{'' if isinstance(error, PermissionError) else hint}"
 
 
 def _watch(options: argparse.Namespace) -> int:
@@ -428,12 +449,14 @@ def _period_s(text: str) -> float:
 
 def _status_socket(config: str | None) -> str:
     from bridge.service.config import load
-    from bridge.service.paths import default_status_socket
+    from bridge.service.paths import default_status_socket, status_socket_to_ask
     from hw.board import DEFAULT_BOARD
 
     if config is None:
-        return default_status_socket()
-    return load(config, DEFAULT_BOARD.led_pins).service.status_socket
+        return status_socket_to_ask()
+    named = load(config, DEFAULT_BOARD.led_pins).service.status_socket
+    # Where the file says nothing, the service may be meant and not a bridge of this user's own.
+    return status_socket_to_ask() if named == default_status_socket() else named
 
 
 def _decode(options: argparse.Namespace) -> int:

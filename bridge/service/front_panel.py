@@ -45,6 +45,7 @@ class FrontPanel:
 
     `held` is called when the button was held for long: the program is to end. `moved` hears of each
     contact and relay that changed. Missing hardware stops nothing.
+    With `is_outdated` the system LED says that the configuration is not the one that somebody brought.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class FrontPanel:
         clock: Callable[[], float],
         held: Callable[[], None],
         moved: Callable[[Moved], None] = lambda _: None,
+        is_outdated: bool = False,
     ) -> None:
         self._clock = clock
         self._held = held
@@ -64,7 +66,8 @@ class FrontPanel:
             name: LedKind.BICOLOUR if isinstance(led, BicolourPins) else LedKind.SINGLE
             for name, led in wiring.leds.items()
         }
-        self.heartbeat = Heartbeat(configuration.lines, kinds[SYSTEM_LED])
+        at_rest = HeartState.WRONG_CONFIGURATION if is_outdated else HeartState.BEATING
+        self.heartbeat = Heartbeat(configuration.lines, kinds[SYSTEM_LED], at_rest)
         self.indicators = {
             outstation.name: Indicator(kinds.get(outstation.led or "", LedKind.SINGLE))
             for outstation in configuration.outstations

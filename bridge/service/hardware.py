@@ -16,7 +16,7 @@ from bridge.endpoints.serial_port import is_made_by_program
 from bridge.service import boards
 from bridge.service.config import Configuration, LedConfig, LineConfig
 from hw.assembly import Assembly, AssemblyError, Use
-from hw.board import DEFAULT_BOARD, SYSTEM_LED, Direction
+from hw.board import DEFAULT_BOARD, SYSTEM_LED, Direction, Port, System
 from hw.boards import base_of_model
 from hw.machine import Machine, machine
 from hw.ports import Rs485Mode, SerialPort, ask_rs485, serial_ports
@@ -34,9 +34,11 @@ def collect(
     ports = serial_ports(root, ask)
     assembly, origin, problem = _assembly(configuration, here)
     lines = (
-        [_Line(line, assembly, ports, root) for line in configuration.lines.values()] if configuration else []
+        [_Line(line, assembly, ports, root, here.system) for line in configuration.lines.values()]
+        if configuration
+        else []
     )
-    needed = assembly.config_lines(line.use for line in lines)
+    needed = assembly.config_lines((line.use for line in lines), here.system)
     report: dict[str, Any] = {
         "configuration": configuration.source_name if configuration else None,
         "model": here.model,
@@ -92,8 +94,16 @@ def _board(board: Any) -> dict[str, Any]:
 class _Line:
     """A line of the configuration beside the port that it is on this machine."""
 
-    def __init__(self, line: LineConfig, assembly: Assembly, ports: Sequence[SerialPort], root: Path) -> None:
+    def __init__(
+        self,
+        line: LineConfig,
+        assembly: Assembly,
+        ports: Sequence[SerialPort],
+        root: Path,
+        system: System,
+    ) -> None:
         self.name = line.name
+        self._system = system
         self.use = Use(line.device, Direction(line.direction))
         self._board_port = assembly.port_of(line.device)
         self._path = root / line.device.lstrip("/")
@@ -143,17 +153,26 @@ class _Line:
 
     def _remedy_of_absence(self) -> str:
         uart = (self._board_port.uart or self._board_port.port) if self._board_port else None
-        lines = (uart.lines_for(self.use.direction) or uart.config_lines) if uart else ()
+        lines = self._lines_of(uart) if uart else ()
+        if lines and self._system is System.IMAGE:
+            return f"this box writes {', '.join(lines)} into config.txt by itself: start it again"
         if lines:
             return f"are these lines in config.txt: {', '.join(lines)}? They work after a reboot"
         if is_made_by_program(self.use.device):
             return "does the program that makes it run?"
         return "is the adapter plugged in, or the name another?"
 
+    def _lines_of(self, uart: Port) -> tuple[str, ...]:
+        named = uart.lines_for(self.use.direction, self._system)
+        return named or uart.lines_for(Direction.AUTOMATIC, self._system) or ()
+
     def _rests_by(self) -> str:
         if self._board_port is None:
             return ""
         port = self._board_port
+        if self._system is System.IMAGE and self.use.direction is Direction.RS485 and port.uart is not None:
+            lines = port.uart.lines_for(Direction.RS485, System.IMAGE)
+            return lines[-1] if lines else ""
         if port.port.rests_by or self.use.direction is not Direction.RS485 or port.uart is None:
             # What keeps a computer's UART at rest matters only if its RTS is wired to a bus driver.
             is_own = port.port is port.uart and self.use.direction is Direction.AUTOMATIC
@@ -229,6 +248,8 @@ def _config_txt(needed: Iterable[str], here: Machine) -> dict[str, Any]:
 
 
 def _missing_lines(needed: Iterable[str], here: Machine) -> Iterator[str]:
+    is_image = here.system is System.IMAGE
+    remedy = "see bridge.notes.txt on the card" if is_image else "add it under [all] and reboot"
     if here.boot_file.lines is not None:
         for line in here.boot_file.missing(needed):
-            yield f"{here.boot_file.path} does not have the line {line}; add it under [all] and reboot"
+            yield f"{here.boot_file.path} does not have the line {line}; {remedy}"

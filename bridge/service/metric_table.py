@@ -344,6 +344,7 @@ SECTIONS: Final = (PROGRAM, SERVERS, LINES, OUTSTATIONS, INPUTS, RELAYS)
 NOT_METRICS: Final = frozenset(
     {
         # Text for people, or what a label or another number says already.
+        "configuration_problems",
         "system_led.name",
         "system_led.kind",
         "system_led.pattern",

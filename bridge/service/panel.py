@@ -66,7 +66,11 @@ def render(snapshot: Snapshot) -> Group:
 def sections(snapshot: Snapshot) -> Iterator[Sequence[RenderableType]]:
     """Return what there is in a status, part by part."""
     outstations, lines, servers = snapshot["outstations"], snapshot["lines"], snapshot["servers"]
+    # A bridge that was started before an update does not say it.
+    problems = [Text(str(each), style="red") for each in snapshot.get("configuration_problems", ())]
+    title = Text("the configuration from before is in force, for the newer one is wrong:", style="red")
     parts: tuple[Sequence[RenderableType], ...] = (
+        [title, *problems] if problems else [],
         [outstation_tables.overview(outstations)] if outstations else [],
         outstation_tables.misses(outstations),
         line_tables.overview(lines),

@@ -17,6 +17,7 @@ from bridge.service.build import Bridge
 from bridge.service.config import Configuration, load
 from bridge.service.front_panel import BOARD_LEDS
 from bridge.service.notify import kept_informed, lines_down
+from bridge.service.paths import configuration_problems
 
 T = TypeVar("T")
 
@@ -69,7 +70,12 @@ async def _serve(configuration: Configuration, log: log_queue.LogCounters) -> st
     """Serve until a signal; return why it could not, or None."""
     stopped = stop_signal()
     forget_poweroff(configuration)
-    bridge = Bridge(configuration, ended=lambda: end_by_button(stopped, configuration), log=log)
+    problems = configuration_problems(configuration.source_name)
+    for problem in problems:
+        warn("the configuration from before is in force", problem=problem)
+    bridge = Bridge(
+        configuration, ended=lambda: end_by_button(stopped, configuration), log=log, problems=problems
+    )
     try:
         await bridge.start()
     except BindError as error:

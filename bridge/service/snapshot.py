@@ -58,6 +58,7 @@ def of_appliance(bridge: Bridge, configuration: Configuration) -> dict[str, Any]
         "version": VERSION,
         "uptime_s": round(bridge.uptime_s, 3),
         "configuration": configuration.source_name,
+        "configuration_problems": list(bridge.configuration_problems),
         "machine": asdict(vitals()),
         "servers": [_server(server) for server in bridge.servers.values()],
         "system_led": bridge.front.led_status(None),

@@ -33,6 +33,8 @@ OF_THE_SYSTEM = {
     "/dev/ttySC1": "the kernel's",
     "/dev/serial/by-id/usb-FTDI_FT232R_USB_UART_A50285BI-if00-port0": "an example of udev's names",
     "/proc/device-tree/aliases": "the kernel's",
+    "/sys/module/rtu_bridge_tryboot/parameters/answered": "our module's",
+    "/run/rtu-bridge-appliance/config.txt": "made by the first boot",
     "/proc/tty/driver/ttyAMA": "the kernel's",
     "/proc/sysrq-trigger": "the kernel's",
     "/sys/class/thermal/thermal_zone0/temp": "the kernel's",

@@ -28,15 +28,17 @@ def writable(_folder: Path) -> Iterator[None]:
 def places(tmp_path: Path) -> Places:
     made = Places(
         card=tmp_path / "card",
+        data=tmp_path / "data",
         kept=tmp_path / "data/kept",
         run=tmp_path / "run",
-        leds=tmp_path / "leds",
         mounts=tmp_path / "mountinfo",
     )
     made.card.mkdir()
     made.run.mkdir()
-    (made.leds / "ACT").mkdir(parents=True)
-    made.mounts.write_text(f"36 25 179:1 / {made.card} ro,noatime - vfat /dev/mmcblk0p1 ro\n")
+    made.mounts.write_text(
+        f"36 25 179:1 / {made.card} ro,noatime - vfat /dev/mmcblk0p1 ro\n"
+        f"37 25 179:7 / {made.data} rw,noatime - ext4 /dev/mmcblk0p7 rw\n"
+    )
     return made
 
 
@@ -45,8 +47,8 @@ def named(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The host names that were set; and no mount that is a real one."""
     names: list[str] = []
 
-    def carry_out(plan: planning.Plan, places: Places) -> list[str]:
-        return apply(plan, places, name_host=names.append, writable=writable)
+    def carry_out(plan: planning.Plan, places: Places, failed: list[str]) -> list[str]:
+        return apply(plan, places, failed, name_host=names.append, writable=writable)
 
     monkeypatch.setattr("deploy.raspberrypi.appliance.apply.apply", carry_out)
     return names
@@ -72,7 +74,6 @@ def test_the_configuration_of_the_card_takes_effect(places: Places, named: list[
     assert "192.0.2.10" in (places.own_run / "firewall.nft").read_text()
     assert not (places.card / "bridge.errors.txt").exists()
     assert not (places.own_run / "configuration-error").exists()
-    assert not (places.leds / "ACT/trigger").exists()
 
 
 def test_errors_are_beside_the_file_until_it_is_right(places: Places) -> None:
@@ -136,12 +137,10 @@ def test_a_card_that_is_not_mounted_is_not_taken_for_an_empty_one(places: Places
     assert "cannot be mounted" in (places.own_run / "configuration-error").read_text()
 
 
-def test_with_nothing_to_run_the_led_of_the_board_flashes(places: Places) -> None:
+def test_with_nothing_to_run_it_says_so(places: Places) -> None:
     assert firstboot.run(places) == 0
 
     assert not (places.own_run / "bridge.toml").exists()
-    assert (places.leds / "ACT/trigger").read_text() == "timer"
-    assert (places.leds / "ACT/delay_on").read_text() == "100"
     assert "nothing listens" in errors(places)
 
 
@@ -152,6 +151,34 @@ def test_what_was_before_goes_when_it_is_run_again(places: Places) -> None:
     firstboot.run(places)
 
     assert not (places.own_run / "authorized_keys").exists()
+
+
+def test_a_data_partition_that_is_not_there_is_told(places: Places) -> None:
+    places.mounts.write_text(places.mounts.read_text().splitlines()[0] + "\n")
+    (places.card / "bridge.toml").write_text(BRIDGE)
+
+    assert firstboot.run(places) == 0
+
+    assert "nothing is kept; replace the card" in (places.card / "bridge.notes.txt").read_text()
+    assert running(places) == BRIDGE
+
+
+def test_on_a_full_card_the_old_errors_make_room_for_the_new_ones(
+    places: Places, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (places.card / "bridge.errors.txt").write_text("an old one")
+    (places.card / "bridge.toml").write_text("[")
+    write = files.write
+
+    def full(path: Path, octets: bytes, mode: int = 0o644) -> None:
+        if path.parent == places.card and path.exists():
+            raise OSError(28, "No space left on device")
+        write(path, octets, mode)
+
+    monkeypatch.setattr(files, "write", full)
+
+    assert firstboot.run(places) == 0
+    assert "bridge.toml:1" in errors(places)
 
 
 def test_a_data_partition_that_is_full_keeps_nothing_and_stops_nothing(
@@ -165,12 +192,13 @@ def test_a_data_partition_that_is_full_keeps_nothing_and_stops_nothing(
 
     assert running(places) == BRIDGE
     assert "firstboot: " in capsys.readouterr().err
+    assert "kept" in (places.card / "bridge.notes.txt").read_text()
 
 
 def test_a_failure_of_the_program_leaves_what_was_right_last(
     places: Places, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(*_arguments: object) -> None:
+    def fail(*_arguments: object, **_named: object) -> None:
         raise ZeroDivisionError
 
     places.kept.mkdir(parents=True)
@@ -185,7 +213,7 @@ def test_a_failure_of_the_program_leaves_what_was_right_last(
 
 
 def test_what_takes_too_long_is_given_up(places: Places, monkeypatch: pytest.MonkeyPatch) -> None:
-    def hang(*_arguments: object) -> None:
+    def hang(*_arguments: object, **_named: object) -> None:
         while True:
             pass
 

@@ -17,10 +17,10 @@ import pytest
 
 from deploy.raspberrypi.appliance import make_update, signature, update_command
 from deploy.raspberrypi.appliance.bundle import Bundle, UpdateError, version_numbers
-from deploy.raspberrypi.appliance.commit_command import RESULT, Committer
+from deploy.raspberrypi.appliance.commit_command import Committer
 from deploy.raspberrypi.appliance.health import Verdict
 from deploy.raspberrypi.appliance.media import BLOCK, SECTOR, Media
-from deploy.raspberrypi.appliance.places import Places
+from deploy.raspberrypi.appliance.places import RESULT, Places
 from deploy.raspberrypi.appliance.slots import Slot, autoboot_text, default_slot
 from deploy.raspberrypi.appliance.trial import Expected, Note
 from deploy.raspberrypi.appliance.update import Image, Installer, check_fits, read_note, slot_to_write
@@ -162,11 +162,13 @@ def make_box(folder: Path, key: Path) -> Box:
         signers=folder / "signers",
         bootloader=folder / "bootloader",
         image=folder / "image.json",
+        vcio=folder / "vcio",
+        tryboot=folder / "answered",
     )
     places.card.mkdir(parents=True)
     places.kept.mkdir()
     places.autoboot.write_bytes(autoboot_text(Slot.A))
-    places.signers.write_text(signature.signer_line(key.with_suffix(".pub").read_text()))
+    places.signers.write_text(signature.signers_of(key.with_suffix(".pub").read_text()))
     box = Box(places, folder)
     for slot in Slot:
         box.device(slot.boot_partition).write_bytes(OLD["boot"] + bytes(ROOM))
@@ -418,6 +420,37 @@ def test_a_signature_for_another_purpose_is_refused(box: Box, update: Path, key:
     signature.verify(b"text", signature.sign(b"text", key), box.places.signers)
 
 
+def test_an_image_may_trust_several_and_an_old_one_no_longer(box: Box, update: Path, tmp_path: Path) -> None:
+    keys = [tmp_path / name for name in ("old", "new", "newer")]
+    for each in keys:
+        subprocess.run(
+            ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(each)], check=True, timeout=60
+        )
+    trusted = "# of the release\n" + "\n".join(each.with_suffix(".pub").read_text() for each in keys[1:])
+    box.places.signers.write_text(signature.signers_of(trusted))
+
+    for each in keys[1:]:
+        signature.verify(b"text", signature.sign(b"text", each), box.places.signers)
+    with pytest.raises(UpdateError, match="is not signed with a key of this image"):
+        signature.verify(b"text", signature.sign(b"text", keys[0]), box.places.signers)
+
+
+@pytest.mark.parametrize("kind", ["private", "cut", "rsa", "empty", "signers", "other"])
+def test_what_is_no_public_key_is_trusted_by_no_image(key: Path, kind: str) -> None:
+    public = key.with_suffix(".pub").read_text()
+    texts = {
+        "private": key.read_text(),
+        "cut": public[:40],
+        "rsa": public.replace("ssh-ed25519", "ssh-rsa"),
+        "empty": "# nobody\n",
+        "signers": f"* {public}",
+        "other": f"{public}\n* {public}",
+    }
+
+    with pytest.raises(UpdateError, match="no public key"):
+        signature.signers_of(texts[kind])
+
+
 def test_without_a_signer_nothing_is_installed(box: Box, update: Path) -> None:
     box.places.signers.unlink()
 
@@ -502,11 +535,50 @@ def test_boot_partitions_that_do_not_belong_together(
 def test_the_command_says_why_it_refuses(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(update_command, "_KERNEL_KNOWS", ())
+    monkeypatch.setattr(update_command, "can_try", lambda _places: False)
 
     assert update_command.main([str(tmp_path / "none")]) == 1
 
     assert "this kernel cannot have the firmware try a slot" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("answered", "can"), [("Y\n", True), ("N\n", False), ("", False), (None, False)])
+def test_what_makes_a_trial_possible_is_a_firmware_that_answered_the_module(
+    box: Box, answered: str | None, *, can: bool
+) -> None:
+    if answered is not None:
+        box.places.tryboot.write_text(answered)
+
+    assert update_command.can_try(box.places) is can
+
+
+def test_raspberry_pis_own_kernel_needs_no_module(box: Box) -> None:
+    box.places.vcio.touch()
+
+    assert update_command.can_try(box.places)
+
+
+def test_what_was_written_and_is_not_to_be_tried_is_not_called_interrupted(box: Box, update: Path) -> None:
+    installer = Installer(Media(), box.device, box.places, lambda _text: None)
+    with opened(update, box.places) as bundle:
+        installer.leave(installer.install(bundle, Slot.B, Expected()))
+
+    assert box.after_boot(box.boot(), Verdict.REVERT) == 0
+    assert "it was written, and not tried" in box.result()
+
+
+def test_two_updates_are_not_written_at_one_time(
+    box: Box, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(update_command, "Places", lambda: Places(run=tmp_path / "run"))
+
+    with update_command._alone(update_command.Places()):
+        assert update_command.main([str(tmp_path / "none")]) == 1
+    assert "another update is being written" in capsys.readouterr().err
+    # The next one is read, and there is none.
+    monkeypatch.setattr(update_command, "can_try", lambda _places: False)
+    assert update_command.main([str(tmp_path / "none")]) == 1
+    assert "another update" not in capsys.readouterr().err
 
 
 def test_what_runs_is_read_from_the_image(box: Box) -> None:

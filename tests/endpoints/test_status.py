@@ -46,7 +46,8 @@ async def test_every_connection_gets_the_document_of_the_moment(path: str) -> No
     await server.bind()
     assert await _fetch(path) == DOCUMENT | {"count": 1}
     assert await _fetch(path) == DOCUMENT | {"count": 2}
-    assert stat.S_IMODE(os.stat(path).st_mode) == 0o660
+    # Everybody may read it, and to connect is to write.
+    assert stat.S_IMODE(os.stat(path).st_mode) == 0o666
     server.close()
     assert not Path(path).exists()
     server.close()

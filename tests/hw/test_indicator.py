@@ -100,7 +100,7 @@ def test_every_state_has_a_look_and_no_two_are_alike() -> None:
         looks = [look_of(Verdict(state, LedState.ANSWERING), kind) for state in LedState]
         assert len({look.name for look in looks}) == len(LedState) - 1
         assert len({(look.pattern, look.frame_blip, look.error_blip) for look in looks}) == len(LedState) - 1
-        assert len(set(HEART[kind].values())) == len(HeartState) == 2
+        assert len(set(HEART[kind].values())) == len(HeartState) == 4
 
 
 def test_no_step_is_shorter_than_100_ms() -> None:

@@ -206,6 +206,36 @@ def test_a_hat_on_the_computer_that_the_model_tells(pi: FakeMachine) -> None:
     assert "gpio=12=op,dh  (missing)" in as_text(report)
 
 
+def _image(pi: FakeMachine, config_txt: str) -> FakeMachine:
+    pi.write("etc/rtu-bridge-appliance/image.json", "{}")
+    pi.write("run/rtu-bridge-appliance/config.txt", config_txt)
+    return pi
+
+
+def test_on_the_image_overlays_are_those_of_the_image(pi: FakeMachine) -> None:
+    text = _text("/dev/ttyAMA0", more='direction = "rs485"')
+    report = _report(_image(pi, "enable_uart=1\ndtoverlay=uart0-rs485\n"), text)
+    assert report["config_txt"]["path"] == "/run/rtu-bridge-appliance/config.txt"
+    assert report["config_txt"]["needed"] == [
+        {"line": "enable_uart=1", "is_there": True},
+        {"line": "dtoverlay=uart0-rs485", "is_there": True},
+    ]
+    assert report["lines"][0]["rests_by"] == "dtoverlay=uart0-rs485"
+
+
+def test_on_the_image_nobody_is_told_to_edit_config_txt(pi: FakeMachine) -> None:
+    assert _missing(_image(pi, "enable_uart=1\ndtoverlay=disable-bt\n"), _text("/dev/rtu-uart5")) == [
+        "line bay1: /dev/rtu-uart5 is not there; "
+        "this box writes dtoverlay=uart5 into config.txt by itself: start it again",
+        "/run/rtu-bridge-appliance/config.txt does not have the line dtoverlay=uart5; "
+        "see bridge.notes.txt on the card",
+    ]
+
+
+def test_the_link_of_our_udev_rules_is_the_uart(pi: FakeMachine) -> None:
+    assert _line(pi, _text("/dev/rtu-uart3"))["board_port"] == "uart3 of Raspberry Pi 4, 400, CM4"
+
+
 def test_config_txt_that_is_not_there_is_not_missing_lines(pi: FakeMachine) -> None:
     (pi.root / "boot/firmware/config.txt").unlink()
     report = _report(pi, _text("/dev/ttyAMA3"))

@@ -255,6 +255,22 @@ def _answered(folder: Path) -> int:
     return int(session["frames_sent"])
 
 
+def test_it_says_that_the_configuration_in_force_is_not_the_one_that_was_brought(folder: Path) -> None:
+    (folder / "configuration-error").write_text("bridge.toml: line.bay1.baud: 9601 is none\n")
+    with Pty() as adapter:
+        file = _write(folder, adapter.device)
+        with Program("run", "-c", str(file)) as program:
+            program.until_printed("the configuration from before is in force")
+            program.until_printed("started")
+            document = fetch(str(folder / "s"))
+            assert document["configuration_problems"] == ["bridge.toml: line.bay1.baud: 9601 is none"]
+            assert document["system_led"]["state"] == "wrong_configuration"
+            _, out, _ = run_to_the_end("status", "--socket", f"{folder}/s")
+            assert "the newer one is wrong:\nbridge.toml: line.bay1.baud: 9601 is none" in out
+            program.signal(signal.SIGTERM)
+            assert program.wait() == 0
+
+
 def test_its_status_can_be_asked_while_it_runs(folder: Path) -> None:
     with Pty() as adapter:
         file = _write(folder, adapter.device, "/dev/nonesuch")

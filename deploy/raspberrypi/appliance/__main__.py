@@ -1,4 +1,4 @@
-"""`python3 -I /usr/lib/rtu-bridge/appliance PROGRAM`: firstboot, update, commit, host-key, make-update."""
+"""`python3 -I /usr/lib/rtu-bridge/appliance PROGRAM`: repair, firstboot, update, ...: see `_PROGRAMS`."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 _PROGRAMS = {
+    "repair": "repair",
     "firstboot": "firstboot",
     "update": "update_command",
     "commit": "commit_command",

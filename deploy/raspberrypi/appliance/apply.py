@@ -4,33 +4,30 @@ from __future__ import annotations
 
 import contextlib
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Final
 
 from . import files, mounts
 from .places import ERRORS, NOTES, Places
 from .plan import RUN_FILES, Plan
 
-_LED_NAMES: Final = ("ACT", "led0")
-_FAST_MS: Final = "100"
-"""On and off: 5 Hz, as for a line that is down."""
 Writable = Callable[[Path], AbstractContextManager[None]]
 
 
 def apply(
     plan: Plan,
     places: Places,
+    failed: Sequence[str] = (),
     *,
     name_host: Callable[[str], None] = socket.sethostname,
     writable: Writable = mounts.writable,
 ) -> list[str]:
-    """Do what a plan says; return what failed. Raises nothing that a disk or the system does.
+    """Do what a plan says; return what `failed` before and what failed. Raises nothing that a disk does.
 
     What the system needs comes first, then what the next boot needs, then what people read.
     """
-    failures: list[str] = []
+    failures = [*failed]
     wanted = {file.name: file for file in plan.run_files}
     for name in RUN_FILES:
         with _told(failures):
@@ -41,23 +38,11 @@ def apply(
                 files.write(places.run / name, file.text.encode(), file.mode)
     with _told(failures):
         name_host(plan.hostname)
-    if not plan.has_configuration:
-        flash(places.leds)
     for name, octets in plan.keep.items():
         with _told(failures):
             _put(places.kept / name, octets, 0o600)
     _tell_on_card(plan, places, writable, failures)
     return failures
-
-
-def flash(leds: Path) -> None:
-    """Have the board's own LED flash fast, if it has one: no bridge runs that could."""
-    for name in _LED_NAMES:
-        with contextlib.suppress(OSError):
-            (leds / name / "trigger").write_text("timer")
-            (leds / name / "delay_on").write_text(_FAST_MS)
-            (leds / name / "delay_off").write_text(_FAST_MS)
-            return
 
 
 def lines(texts: tuple[str, ...]) -> bytes | None:
@@ -66,14 +51,15 @@ def lines(texts: tuple[str, ...]) -> bytes | None:
 
 
 def _tell_on_card(plan: Plan, places: Places, writable: Writable, failures: list[str]) -> None:
-    told = {ERRORS: lines(plan.problems), NOTES: lines(plan.notes)}
+    # What failed until now as well: nobody reads a console.
+    told = {ERRORS: lines(plan.problems), NOTES: lines((*plan.notes, *failures))}
     stale = [name for name, octets in told.items() if files.read(places.card, name).octets != octets]
     if not stale:
         return
     with _told(failures), writable(places.card):
         for name in stale:
             with _told(failures):
-                _put(places.card / name, told[name], 0o644)
+                _put_anew(places.card / name, told[name])
 
 
 def _put(path: Path, octets: bytes | None, mode: int) -> None:
@@ -81,6 +67,15 @@ def _put(path: Path, octets: bytes | None, mode: int) -> None:
         files.remove(path)
     else:
         files.write(path, octets, mode)
+
+
+def _put_anew(path: Path, octets: bytes | None) -> None:
+    """Put a file on the card. On one that is full the old one makes room: what it says is no longer true."""
+    try:
+        _put(path, octets, 0o644)
+    except OSError:
+        files.remove(path)
+        _put(path, octets, 0o644)
 
 
 @contextlib.contextmanager

@@ -16,13 +16,12 @@ from . import files, health, mounts
 from .apply import Writable, lines
 from .health import Verdict, Watch
 from .media import Media
-from .places import Places
+from .places import RESULT, Places
 from .slots import Slot, SlotError, autoboot_text, default_slot, running_slot
 from .trial import Note, Phase, Situation, situation, told
 from .update import read_note
 from .update_command import NETIF_STATE
 
-RESULT: Final = "update.result.txt"
 _PAUSE_S: Final = 2.0
 
 

@@ -1,6 +1,7 @@
 """Every boot, before the network: what is on the card takes effect. See `plan` for what that is.
 
-It ends within seconds, whatever is on the card, and never keeps anything else from starting.
+It ends within seconds, whatever is on the card, and never keeps anything else from starting. Where config.txt
+must say something else for the lines of bridge.toml, the box starts again, once: see `firmware`, `restart`.
 """
 
 from __future__ import annotations
@@ -13,11 +14,11 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
-from . import files, mounts
+from . import files, mounts, restart
 from .places import CONFIGURATION, Places
 
-TIME_LIMIT_S: Final = 15
-"""For reading and checking. A right configuration takes a tenth of a second."""
+TIME_LIMIT_S: Final = 25
+"""For reading and checking. A right configuration takes a tenth of a second, on an emulated board ten."""
 
 
 class TooLongError(Exception):
@@ -29,11 +30,17 @@ def main(arguments: Sequence[str]) -> int:
     return run(Places())
 
 
-def run(places: Places) -> int:
-    """Do all of it at these places; return the exit status. Raises nothing."""
+def run(places: Places, firmware: Any = None) -> int:
+    """Do all of it at these places; return the exit status. Raises nothing.
+
+    `firmware` is a `firmware.Firmware`, by default that of this machine.
+    """
     try:
+        firmware = firmware or _firmware(places)
+        # Before the card, and with a time of its own: what is wrong there must not cost the configuration.
+        boot = _booted(firmware)
         with _time_limit():
-            plan = _plan(places)
+            plan = _plan(places, boot)
     except Exception as error:
         # Whatever it was, the bridge must have what it had.
         print(f"firstboot: {type(error).__name__}: {error}", file=sys.stderr)
@@ -41,14 +48,21 @@ def run(places: Places) -> int:
         return 1
     from .apply import apply
 
-    failures = apply(plan, places)
+    failures = apply(plan, places, firmware.write(plan))
     for line in (*plan.problems, *plan.notes, *(f"firstboot: {failure}" for failure in failures)):
         print(line, file=sys.stderr)
+    firmware.restart()
     return 0
 
 
-def _plan(places: Places) -> Any:
-    # Here, for the case that it is this that fails.
+def _firmware(places: Places) -> Any:
+    # Here, as below, for the case that it is this that fails.
+    from . import boot_slot, firmware, media
+
+    return firmware.Firmware(places, boot_slot.BootSlots(media.Media()))
+
+
+def _plan(places: Places, boot: Any) -> Any:
     from . import plan
 
     card = plan.Card(problem=_problem_of_card(places))
@@ -56,7 +70,18 @@ def _plan(places: Places) -> Any:
         names = [*plan.FILES, *(f"{name}.txt" for name in plan.FILES)]
         found = {name: files.read(places.card, name) for name in names}
         card = plan.Card({name: each for name, each in found.items() if each != files.Source(name)})
-    return plan.make(card, {name: files.read(places.kept, name) for name in plan.FILES})
+    kept = {name: files.read(places.kept, name) for name in plan.FILES}
+    return plan.make(card, kept, boot, is_kept=restart.is_kept(places))
+
+
+def _booted(firmware: Any) -> Any:
+    try:
+        with _time_limit():
+            return firmware.look()
+    except (OSError, TooLongError) as error:
+        # Then the lines of config.txt stay as they are.
+        print(f"firstboot: {error}", file=sys.stderr)
+        return None
 
 
 def _problem_of_card(places: Places) -> str | None:

@@ -1,4 +1,4 @@
-"""What is mounted where, out of /proc/self/mountinfo; and the card, writable for a moment only."""
+"""What is mounted where, out of /proc/self/mountinfo; partitions mounted, or writable, for a moment only."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-_REMOUNT_LIMIT_S = 10
+_LIMIT_S = 10
+_PLACE = Path("/run/rtu-bridge-appliance/boot")
 
 
 def mounted_from(mountinfo: str, folder: Path) -> str | None:
@@ -47,13 +48,28 @@ def writable(folder: Path) -> Iterator[None]:
         _remount(folder, "ro")
 
 
-def _remount(folder: Path, mode: str) -> None:
-    command = ["mount", "-o", f"remount,{mode}", str(folder)]
+@contextmanager
+def mounted(device: Path) -> Iterator[Path]:
+    """Have a boot partition's files in a folder for the block, read-only. Raises OSError if that fails."""
+    _PLACE.mkdir(mode=0o700, parents=True, exist_ok=True)
+    options = "ro,noatime,nodev,nosuid,noexec,fmask=0177,dmask=0077"
+    _run(["mount", "-t", "vfat", "-o", options, str(device), str(_PLACE)], f"{device} cannot be mounted")
     try:
-        subprocess.run(command, check=True, capture_output=True, timeout=_REMOUNT_LIMIT_S)
+        yield _PLACE
+    finally:
+        _run(["umount", str(_PLACE)], f"{device} cannot be unmounted")
+
+
+def _remount(folder: Path, mode: str) -> None:
+    _run(["mount", "-o", f"remount,{mode}", str(folder)], f"{folder} cannot be made {mode}")
+
+
+def _run(command: list[str], problem: str) -> None:
+    try:
+        subprocess.run(command, check=True, capture_output=True, timeout=_LIMIT_S)
     except subprocess.SubprocessError as error:
         detail = getattr(error, "stderr", None) or b""
-        raise OSError(f"{folder} cannot be made {mode}: {detail.decode(errors='replace').strip()}") from None
+        raise OSError(f"{problem}: {detail.decode(errors='replace').strip()}") from None
 
 
 def _unescaped(text: str) -> str:

@@ -10,24 +10,29 @@ SETTINGS = "appliance.toml"
 PRESEED = "rpi-preseed.toml"
 ERRORS = "bridge.errors.txt"
 NOTES = "bridge.notes.txt"
+RESULT = "update.result.txt"
+LINES = "rtu-bridge.txt"
 
 
 @dataclass(frozen=True, slots=True)
 class Places:
     """The folders and files that the programs read and write.
 
-    `card` is the partition that a person edits, `kept` the folder for what was right last, on the data
-    partition, and `run` the system's /run.
+    `card` is the partition that a person edits, `data` the data partition, `kept` the folder on it for what
+    was right last, and `run` the system's /run.
     """
 
     card: Path = Path("/boot/config")
+    data: Path = Path("/data")
     kept: Path = Path("/data/rtu-bridge")
     run: Path = Path("/run")
-    leds: Path = Path("/sys/class/leds")
     mounts: Path = Path("/proc/self/mountinfo")
     cmdline: Path = Path("/proc/cmdline")
+    model: Path = Path("/proc/device-tree/model")
     bootloader: Path = Path("/proc/device-tree/chosen/bootloader")
     devices: Path = Path("/dev")
+    vcio: Path = Path("/dev/vcio")
+    tryboot: Path = Path("/sys/module/rtu_bridge_tryboot/parameters/answered")
     image: Path = Path("/etc/rtu-bridge-appliance/image.json")
     signers: Path = Path("/etc/rtu-bridge-appliance/update-signers")
 

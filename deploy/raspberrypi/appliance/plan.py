@@ -12,7 +12,7 @@ Each file stands for itself:
     the whole card is missing or unreadable      the last good ones    as they were                yes
     ===========================================  ====================  ==========================  ==========
 
-With no last good `bridge.toml` no bridge runs, and nothing listens for masters.
+With no last good `bridge.toml` no bridge runs, nothing listens for masters, and config.txt stays as it is.
 """
 
 from __future__ import annotations
@@ -27,8 +27,9 @@ from bridge.service import config
 from bridge.service.config import Configuration
 from hw.board import DEFAULT_BOARD
 
-from . import firewall, network, preseed, settings
+from . import firewall, firmware_lines, network, preseed, settings
 from .files import Source
+from .firmware_lines import Boot
 from .places import CONFIGURATION, PRESEED, SETTINGS
 from .settings import DEFAULT_HOSTNAME, Settings
 
@@ -37,12 +38,15 @@ T = TypeVar("T")
 FILES: Final = (CONFIGURATION, SETTINGS, PRESEED)
 OWN: Final = "rtu-bridge-appliance"
 MARKER: Final = f"{OWN}/configuration-error"
+CONFIG_TXT: Final = f"{OWN}/config.txt"
+"""What the firmware read: `rtu-bridge hardware` looks there."""
 NETWORKS: Final = "systemd/network"
 RUN_FILES: Final = (
     f"{OWN}/bridge.toml",
     f"{OWN}/firewall.nft",
     f"{OWN}/authorized_keys",
     f"{OWN}/wpa_supplicant.conf",
+    CONFIG_TXT,
     MARKER,
     f"{NETWORKS}/10-rtu-bridge-wired.network",
     f"{NETWORKS}/20-rtu-bridge-wireless.network",
@@ -50,6 +54,7 @@ RUN_FILES: Final = (
     "systemd/timesyncd.conf.d/50-rtu-bridge.conf",
 )
 """All that may be made below /run; one that a plan does not have is removed."""
+_NOT_KEPT: Final = "the card: its data partition cannot be used, so nothing is kept; replace the card"
 _SECRET: Final = frozenset({f"{OWN}/wpa_supplicant.conf"})
 
 
@@ -79,7 +84,9 @@ class Plan:
     """What is to be done.
 
     `keep` are the last good files by name, None where there is to be none. `problems` and `notes` are lines
-    for people; `hostname` is set at once. Without `has_configuration` no bridge is to run.
+    for people; `hostname` is set at once. Without `has_configuration` no bridge is to run. `lines_file` is
+    what the slot's `places.LINES` is to be, None if it stays; with `restarts` the firmware is to read
+    it at once.
     """
 
     hostname: str
@@ -88,6 +95,8 @@ class Plan:
     keep: Mapping[str, bytes | None]
     problems: tuple[str, ...]
     notes: tuple[str, ...]
+    lines_file: bytes | None = None
+    restarts: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +106,12 @@ class _Choice(Generic[T]):
     problems: tuple[str, ...] = ()
 
 
-def make(card: Card, kept: Mapping[str, Source]) -> Plan:
-    """Return what is to be done about these files. Raises nothing that is about their content."""
+def make(card: Card, kept: Mapping[str, Source], boot: Boot | None = None, *, is_kept: bool = True) -> Plan:
+    """Return what is to be done about these files. Raises nothing that is about their content.
+
+    `boot` is None on a machine without such firmware, or where its partition cannot be read. Without
+    `is_kept` the data partition is missing, and nothing is there after a restart.
+    """
     bridge = _choose(CONFIGURATION, card, kept, _configuration)
     own = _choose(SETTINGS, card, kept, settings.parse)
     imager = _choose(PRESEED, card, kept, preseed.parse)
@@ -106,14 +119,37 @@ def make(card: Card, kept: Mapping[str, Source]) -> Plan:
     problems = (*bridge.problems, *own.problems, *imager.problems)
     if card.problem is not None:
         problems = (f"the card: {card.problem}", *problems)
+    lines_file, firmware_notes = _firmware(bridge.value, boot)
     return Plan(
         hostname=merged.hostname or DEFAULT_HOSTNAME,
         has_configuration=bridge.value is not None,
-        run_files=tuple(_run_files(bridge, merged, problems)),
+        run_files=tuple(_run_files(bridge, merged, problems, boot)),
         keep={CONFIGURATION: bridge.octets, SETTINGS: own.octets, PRESEED: imager.octets},
         problems=problems,
-        notes=merged.notes + (bridge.value.warnings if bridge.value is not None else ()),
+        notes=(
+            *merged.notes,
+            *(bridge.value.warnings if bridge.value is not None else ()),
+            *firmware_notes,
+            *(() if is_kept else (_NOT_KEPT,)),
+        ),
+        lines_file=lines_file,
+        restarts=lines_file is not None and boot is not None and boot.may_restart,
     )
+
+
+def _firmware(configuration: Configuration | None, boot: Boot | None) -> tuple[bytes | None, tuple[str, ...]]:
+    """Return what to write for the firmware, None for nothing, and notes."""
+    if configuration is None or boot is None or boot.partition.lines_file is None:
+        return None, ()
+    wanted = firmware_lines.wanted(configuration, boot.model, boot.partition)
+    try:
+        octets = firmware_lines.file_of(wanted.lines)
+    except ValueError as error:
+        return None, (*wanted.notes, f"config.txt: stays as it is: {error}")
+    if octets == boot.partition.lines_file:
+        return None, wanted.notes
+    when = "the box starts again once" if boot.may_restart else "it takes effect at the next power-on"
+    return octets, (*wanted.notes, f"config.txt: it was not so until now; {when}")
 
 
 def _configuration(text: str, source_name: str) -> Configuration:
@@ -179,7 +215,9 @@ def _listeners(bridge: Configuration) -> list[Endpoint]:
     return [*(server.listen for server in bridge.servers.values()), *metrics]
 
 
-def _run_files(bridge: _Choice[Configuration], merged: Settings, problems: tuple[str, ...]) -> list[RunFile]:
+def _run_files(
+    bridge: _Choice[Configuration], merged: Settings, problems: tuple[str, ...], boot: Boot | None
+) -> list[RunFile]:
     keys = "".join(f"{key}\n" for key in merged.authorized_keys)
     listeners = _listeners(bridge.value) if bridge.value else []
     texts: dict[str, str | None] = {
@@ -187,6 +225,7 @@ def _run_files(bridge: _Choice[Configuration], merged: Settings, problems: tuple
         f"{OWN}/firewall.nft": firewall.ruleset(listeners, with_ssh=bool(keys)),
         f"{OWN}/authorized_keys": keys or None,
         f"{OWN}/wpa_supplicant.conf": network.supplicant(merged.wlan) if merged.wlan else None,
+        CONFIG_TXT: firmware_lines.in_force(boot.partition) if boot else None,
         MARKER: "".join(f"{problem}\n" for problem in problems) or None,
         f"{NETWORKS}/10-rtu-bridge-wired.network": network.wired_network(merged),
         f"{NETWORKS}/20-rtu-bridge-wireless.network": network.wireless_network() if merged.wlan else None,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 import subprocess
 import tempfile
 from pathlib import Path
@@ -12,11 +14,32 @@ from .bundle import UpdateError
 NAMESPACE: Final = "rtu-bridge-update"
 SIGNER: Final = "rtu-bridge"
 _LIMIT_S: Final = 60
+_KIND: Final = "ssh-ed25519"
+_KEY_OCTETS: Final = 32
+_BEGIN: Final = len(_KIND).to_bytes(4, "big") + _KIND.encode() + _KEY_OCTETS.to_bytes(4, "big")
 
 
-def signer_line(public_key: str) -> str:
-    """Return the line of the file of signers for a public key as ssh-keygen writes it."""
-    kind, key = public_key.split()[:2]
+def signers_of(public_keys: str) -> str:
+    """Return an image's file of signers for public keys, each a line as ssh-keygen writes it to a .pub file.
+
+    Raises `UpdateError` for anything else: nobody is trusted by mistake, and no private key is published.
+    """
+    lines = [line.strip() for line in public_keys.splitlines()]
+    signers = [_signer_line(line) for line in lines if line and not line.startswith("#")]
+    if not signers:
+        raise UpdateError("has no public key; give the .pub file that ssh-keygen wrote")
+    return "".join(signers)
+
+
+def _signer_line(line: str) -> str:
+    kind, _, rest = line.partition(" ")
+    key = rest.split(" ")[0]
+    try:
+        octets = base64.b64decode(key, validate=True)
+    except binascii.Error:
+        octets = b""
+    if kind != _KIND or not octets.startswith(_BEGIN) or len(octets) != len(_BEGIN) + _KEY_OCTETS:
+        raise UpdateError("is no public key of Ed25519; give the .pub file that ssh-keygen -t ed25519 wrote")
     return f'{SIGNER} namespaces="{NAMESPACE}" {kind} {key}\n'
 
 

@@ -38,6 +38,7 @@ class Phase(Enum):
     """How far an update came."""
 
     WRITING = "writing"
+    WRITTEN = "written"
     ARMED = "armed"
     BEGUN = "begun"
     FAILED = "failed"
@@ -125,7 +126,8 @@ def told(note: Note) -> str:
     """Return a sentence for people about an update that did not come to stay."""
     why = {
         Phase.WRITING: "it was interrupted while it was written; install it again",
-        Phase.ARMED: "the new system did not start, or not so far that it could say why",
+        Phase.WRITTEN: "it was written, and not tried, as was asked for",
+        Phase.ARMED: "the new system did not start, or the firmware of this board tries none",
         Phase.BEGUN: "the new system was cut off before it was known to be well; install it again",
         Phase.FAILED: f"the new system was not well: {note.reason}",
     }

@@ -88,6 +88,10 @@ class Installer:
         """Note that the slot is to be tried at the next boot. Raises OSError."""
         self._media.note(self._places.trial, note.at(Phase.ARMED).dump())
 
+    def leave(self, note: Note) -> None:
+        """Note that the slot is whole and is not to be tried. Raises OSError."""
+        self._media.note(self._places.trial, note.at(Phase.WRITTEN).dump())
+
     def _write(self, device: Path, blocks: Iterable[bytes], *, without_first: bool = False) -> bytes:
         """Write blocks, all or all but the first sector, which is returned then."""
         offset, first = 0, b""

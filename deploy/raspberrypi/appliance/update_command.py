@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import fcntl
 import json
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -20,11 +22,6 @@ from .update import Devices, Image, Installer, check_fits, slot_to_write
 TRYBOOT: Final = "0 tryboot"
 """The argument of a reboot that has the firmware take the slot under [tryboot], once."""
 NETIF_STATE: Final = Path("/run/systemd/netif/state")
-_KERNEL_KNOWS: Final = (Path("/dev/vcio"), Path("/sys/module/rtu_bridge_tryboot"))
-"""Signs of a kernel that hands that argument to the firmware: Raspberry Pi's own, or one with our module.
-
-Debian's does not: it would boot the old slot again.
-"""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -34,19 +31,33 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--allow-older", action="store_true", help="install an older version, or the same")
     parser.add_argument("--no-reboot", action="store_true", help="write the slot, and leave it untried")
     options = parser.parse_args(arguments)
+    places = Places()
     try:
-        _install(Places(), options.file, allow_older=options.allow_older, tries=not options.no_reboot)
+        with _alone(places):
+            _install(places, options.file, allow_older=options.allow_older, tries=not options.no_reboot)
     except UpdateError as error:
         print(f"{options.file}: {error}", file=sys.stderr)
-    except (OSError, subprocess.SubprocessError, SlotError) as error:
+    except (OSError, ValueError, subprocess.SubprocessError, SlotError) as error:
         print(f"rtu-bridge-update: {error}", file=sys.stderr)
     else:
         return 0
     return 1
 
 
+@contextmanager
+def _alone(places: Places) -> Iterator[None]:
+    """Let one update at a time write. Raises `UpdateError`, OSError."""
+    places.own_run.mkdir(mode=0o755, parents=True, exist_ok=True)
+    with (places.own_run / "update.lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UpdateError("not installed: another update is being written; wait for it") from None
+        yield
+
+
 def _install(places: Places, path: Path, *, allow_older: bool, tries: bool) -> None:
-    if tries and not any(sign.exists() for sign in _KERNEL_KNOWS):
+    if tries and not can_try(places):
         raise UpdateError("not installed: this kernel cannot have the firmware try a slot; see --no-reboot")
     running = running_slot(places.cmdline.read_text(encoding="ascii", errors="replace"))
     slot = slot_to_write(files.read(places.card, places.autoboot.name).octets, running)
@@ -55,12 +66,30 @@ def _install(places: Places, path: Path, *, allow_older: bool, tries: bool) -> N
         seen = health.observe(places.own_run / "bridge.toml", NETIF_STATE)
         installer = Installer(Media(), devices(places), places, print)
         note = installer.install(bundle, slot, health.expected_of(seen))
+    # Here: what judges an update imports this module, and must not need the bridge.
+    from .boot_slot import BootSlots
+    from .firmware import Firmware
+
+    Firmware(places, BootSlots(Media())).prepare(devices(places)(slot.boot_partition))
     if not tries:
+        installer.leave(note)
         print(f"{note.version} is in slot {slot.value}, untried")
         return
     installer.arm(note)
     print(f"{note.version} is in slot {slot.value}; rebooting to try it")
     subprocess.run(["systemctl", f"--reboot-argument={TRYBOOT}", "reboot"], check=True, timeout=60)
+
+
+def can_try(places: Places) -> bool:
+    """Return whether a reboot's argument reaches a firmware that knows of tryboot.
+
+    Raspberry Pi's own kernels hand it over, and are known by their device; Debian's do with the module of
+    `deploy/raspberrypi/tryboot`, which has asked the firmware. Without, the old slot would boot again.
+    """
+    try:
+        return places.vcio.exists() or places.tryboot.read_text(encoding="ascii").strip() == "Y"
+    except (OSError, ValueError):
+        return False
 
 
 def devices(places: Places) -> Devices:
