@@ -67,20 +67,20 @@ ONLY_IN = {
     "lgpio": set(),  # hw/pins.py imports it by its name where it is wanted
     "hw": {
         "bridge/service/build.py",
-        "bridge/service/front_panel.py",
-        "bridge/service/unconfigured.py",
+        "bridge/service/front/front_panel.py",
+        "bridge/service/front/unconfigured.py",
         "bridge/service/cli.py",
-        "bridge/service/appliance_identity.py",
+        "bridge/service/appliance/appliance_identity.py",
         "bridge/service/snapshot.py",
-        "bridge/service/boards.py",  # the boards' data, and pure functions of it
+        "bridge/service/configuration/boards.py",  # the boards' data, and pure functions of it
         "bridge/service/hardware.py",
         "bridge/service/top/lamp.py",  # the LEDs' patterns, which are data
     },
     "rich": {
-        "bridge/service/line_tables.py",
-        "bridge/service/outstation_tables.py",
-        "bridge/service/panel.py",
-        "bridge/service/tables.py",
+        "bridge/service/views/line_tables.py",
+        "bridge/service/views/outstation_tables.py",
+        "bridge/service/views/panel.py",
+        "bridge/service/views/tables.py",
         "bridge/service/top/columns.py",
         "bridge/service/top/details.py",
         "bridge/service/top/guide.py",
@@ -92,10 +92,10 @@ ONLY_IN = {
         "bridge/service/top/site.py",
         "bridge/service/top/terminal.py",
         "bridge/service/top/view.py",
-        "bridge/service/watch.py",
+        "bridge/service/views/watch.py",
     },
-    "prometheus_client": {"bridge/service/exposition.py"},
-    "dpkt": {"bridge/service/conversations.py"},
+    "prometheus_client": {"bridge/service/monitoring/exposition.py"},
+    "dpkt": {"bridge/service/recordings/conversations.py"},
     "fastcrc": {"bridge/link/crc.py"},
     "pytest": {"bridge/bench/plugin.py"},
 }

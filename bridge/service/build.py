@@ -20,17 +20,17 @@ from bridge.endpoints.when_down import WhenDown
 from bridge.errors import BindError
 from bridge.recording.tap import SessionTaps
 from bridge.routing.timing import Timing, octet_time_s
-from bridge.service.appliance import Appliance
-from bridge.service.bridge_actions import BridgeActions
-from bridge.service.bus_loads import BusLoads
-from bridge.service.config import Configuration, LineConfig, OutstationConfig, ServerConfig
-from bridge.service.front_panel import FrontPanel, Moved
-from bridge.service.leds import PanelLink
-from bridge.service.local_outstation import LocalOutstation
+from bridge.service.appliance.appliance import Appliance
+from bridge.service.appliance.bridge_actions import BridgeActions
+from bridge.service.appliance.bus_loads import BusLoads
+from bridge.service.appliance.local_outstation import LocalOutstation
+from bridge.service.appliance.point_rows import Section
+from bridge.service.configuration.config import Configuration, LineConfig, OutstationConfig, ServerConfig
+from bridge.service.front.front_panel import FrontPanel, Moved
+from bridge.service.front.leds import PanelLink
 from bridge.service.log_queue import LogCounters
-from bridge.service.metrics import Metrics
-from bridge.service.point_rows import Section
-from bridge.service.recorder import Recorder
+from bridge.service.monitoring.metrics import Metrics
+from bridge.service.recordings.recorder import Recorder
 from bridge.service.snapshot import Taking, section, take, taking
 from bridge.version import VERSION
 from hw.indicator import Indicator

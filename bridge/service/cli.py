@@ -287,14 +287,14 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _unconfigured(_options: argparse.Namespace) -> int:
-    from bridge.service.unconfigured import show
+    from bridge.service.front.unconfigured import show
 
     return show()
 
 
 def _check(options: argparse.Namespace) -> int:
-    from bridge.service.check import describe
-    from bridge.service.config import load
+    from bridge.service.configuration.check import describe
+    from bridge.service.configuration.config import load
     from hw.board import DEFAULT_BOARD
 
     print(describe(load(options.file, DEFAULT_BOARD.led_pins)))
@@ -302,7 +302,7 @@ def _check(options: argparse.Namespace) -> int:
 
 
 def _hardware(options: argparse.Namespace) -> int:
-    from bridge.service.config import load
+    from bridge.service.configuration.config import load
     from bridge.service.hardware import collect
     from bridge.service.hardware_text import as_text
     from hw.board import DEFAULT_BOARD
@@ -314,13 +314,13 @@ def _hardware(options: argparse.Namespace) -> int:
 
 
 def _demo(options: argparse.Namespace) -> int:
-    from bridge.service.demo import demo
+    from bridge.service.simulation.demo import demo
 
     return demo(options.listen, is_plain=options.plain or not streams.is_screen())
 
 
 def _sim(options: argparse.Namespace) -> int:
-    from bridge.service.sim import example_text, sim
+    from bridge.service.simulation.sim import example_text, sim
 
     if options.print_example:
         print(example_text(), end="")
@@ -329,9 +329,9 @@ def _sim(options: argparse.Namespace) -> int:
 
 
 def _points(options: argparse.Namespace) -> int:
-    from bridge.service.config import load
-    from bridge.service.point_map import blocks_of
-    from bridge.service.points_text import as_csv, as_table, general_table
+    from bridge.service.appliance.point_map import blocks_of
+    from bridge.service.appliance.points_text import as_csv, as_table, general_table
+    from bridge.service.configuration.config import load
     from hw.board import DEFAULT_BOARD
 
     if options.config is None:
@@ -354,8 +354,8 @@ def _profile(options: argparse.Namespace) -> int:
 
 def _status(options: argparse.Namespace) -> int:
     from bridge.endpoints.status import fetch
-    from bridge.service.no_status import NO_STATUS
-    from bridge.service.panel import print_status, readable
+    from bridge.service.views.no_status import NO_STATUS
+    from bridge.service.views.panel import print_status, readable
 
     if options.watch is not None:
         return _watch(options)
@@ -374,8 +374,8 @@ def _status(options: argparse.Namespace) -> int:
 
 
 def _why_no_status(path: str, error: BaseException, config: str | None) -> str:
-    from bridge.service.no_status import reason_of
     from bridge.service.paths import SYSTEM_CONFIGURATION, configuration_problems
+    from bridge.service.views.no_status import reason_of
 
     problems = configuration_problems(config or SYSTEM_CONFIGURATION)
     if problems:
@@ -385,7 +385,7 @@ def _why_no_status(path: str, error: BaseException, config: str | None) -> str:
 
 
 def _watch(options: argparse.Namespace) -> int:
-    from bridge.service.watch import watch
+    from bridge.service.views.watch import watch
 
     watch(options.socket or _status_socket(options.config), options.watch)
     return DONE
@@ -393,7 +393,7 @@ def _watch(options: argparse.Namespace) -> int:
 
 def _leds(options: argparse.Namespace) -> int:
     from bridge.endpoints.control import ask, control_path
-    from bridge.service.no_status import NO_STATUS, reason_of
+    from bridge.service.views.no_status import NO_STATUS, reason_of
 
     path = control_path(options.socket or _status_socket(options.config))
     asked = {"do": options.request}
@@ -410,7 +410,7 @@ def _leds(options: argparse.Namespace) -> int:
 
 
 def _capture(options: argparse.Namespace) -> int:
-    from bridge.service.capture import capture, write
+    from bridge.service.recordings.capture import capture, write
 
     path = options.socket or _status_socket(options.config)
     if options.write and options.output is not None:
@@ -448,7 +448,7 @@ def _period_s(text: str) -> float:
 
 
 def _status_socket(config: str | None) -> str:
-    from bridge.service.config import load
+    from bridge.service.configuration.config import load
     from bridge.service.paths import default_status_socket, status_socket_to_ask
     from hw.board import DEFAULT_BOARD
 
@@ -460,6 +460,6 @@ def _status_socket(config: str | None) -> str:
 
 
 def _decode(options: argparse.Namespace) -> int:
-    from bridge.service.captures import decode
+    from bridge.service.recordings.captures import decode
 
     return decode(" ".join(options.source), sys.stdout, port=options.port)

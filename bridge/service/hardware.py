@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from bridge.endpoints.serial_port import is_made_by_program
-from bridge.service import boards
-from bridge.service.config import Configuration, LedConfig, LineConfig
+from bridge.service.configuration import boards
+from bridge.service.configuration.config import Configuration, LedConfig, LineConfig
 from hw.assembly import Assembly, AssemblyError, Use
 from hw.board import DEFAULT_BOARD, SYSTEM_LED, Direction, Port, System
 from hw.boards import base_of_model

@@ -9,7 +9,7 @@ from bridge.endpoints.direction import Direction
 from bridge.endpoints.loopback import RATES, Findings, Trial, run_loopback, settings_for
 from bridge.errors import LineError
 from bridge.service import streams
-from bridge.service.schema import shortened
+from bridge.service.configuration.schema import shortened
 
 _PASSED, _FAILED = 0, 1
 _LOWEST_RATE, _HIGHEST_RATE = 50, 4_000_000

@@ -14,8 +14,8 @@ from bridge.endpoints.events import warn
 from bridge.errors import BindError
 from bridge.service import log_queue, logs
 from bridge.service.build import Bridge
-from bridge.service.config import Configuration, load
-from bridge.service.front_panel import BOARD_LEDS
+from bridge.service.configuration.config import Configuration, load
+from bridge.service.front.front_panel import BOARD_LEDS
 from bridge.service.notify import kept_informed, lines_down
 from bridge.service.paths import configuration_problems
 

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from bridge.routing.diagnosis import Miss
-from bridge.service import cli, config
+from bridge.service import cli
+from bridge.service.configuration import config
 from hw.board import HEADER_LEDS, Verified
 from hw.boards import BOARDS
 from hw.looks import LedState

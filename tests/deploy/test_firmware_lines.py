@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.service import config
+from bridge.service.configuration import config
 from deploy.raspberrypi.appliance import files, firmware_lines, firstboot, restart
 from deploy.raspberrypi.appliance import plan as planning
 from deploy.raspberrypi.appliance.apply import apply

@@ -13,8 +13,8 @@ import promql_parser
 import pytest
 import yaml
 
-from bridge.service import exposition
-from bridge.service.metric_table import SECTIONS, Kind
+from bridge.service.monitoring import exposition
+from bridge.service.monitoring.metric_table import SECTIONS, Kind
 from tests.support.peers import require
 from tests.support.program import ROOT
 

@@ -143,7 +143,7 @@ def test_the_program_is_all_there(tree: Path) -> None:
     appliance = {path.name for path in (DEPLOY / "appliance").glob("*.py")}
     assert {path.name for path in (library / "appliance").iterdir()} == appliance | {"sshd_config"}
     assert (library / "bridge/outstation/DEVICE_PROFILE.md").exists()
-    assert (library / "bridge/service/sim_example.toml").exists()
+    assert (library / "bridge/service/simulation/sim_example.toml").exists()
 
 
 def test_no_bytecode_no_sources_of_extensions_no_scripts(tree: Path) -> None:

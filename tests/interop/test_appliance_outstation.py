@@ -16,9 +16,9 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from bridge.service.config import load
-from bridge.service.point_map import blocks_of
-from bridge.service.points_text import as_csv
+from bridge.service.appliance.point_map import blocks_of
+from bridge.service.appliance.points_text import as_csv
+from bridge.service.configuration.config import load
 from tests.support import wire_crc
 from tests.support.bridge_process import HOST, BridgeProcess, running
 from tests.support.opendnp3 import ALL_CLASSES, o

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bridge.application.command import CommandStatus, Crob
-from bridge.service.actuator import breaker_position, judge, movements
+from bridge.service.front.actuator import breaker_position, judge, movements
 
 OK, NO = CommandStatus.SUCCESS, CommandStatus.NOT_SUPPORTED
 

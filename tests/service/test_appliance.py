@@ -18,10 +18,10 @@ from bridge.link.frame import Frame
 from bridge.outstation.database import Database
 from bridge.outstation.handlers import FreezeType
 from bridge.outstation.points import EventClass
-from bridge.service import appliance
-from bridge.service.appliance_identity import ApplianceApplication, attributes
+from bridge.service.appliance import appliance
+from bridge.service.appliance.appliance_identity import ApplianceApplication, attributes
+from bridge.service.appliance.point_map import blocks_of
 from bridge.service.build import Bridge
-from bridge.service.point_map import blocks_of
 from bridge.version import VERSION
 from tests.support.eventually import eventually, turns_of_the_loop
 from tests.support.frames import request, response

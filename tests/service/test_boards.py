@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from bridge.errors import ConfigurationError
-from bridge.service.config import Configuration, parse
-from bridge.service.front_panel import BOARD_LEDS
+from bridge.service.configuration.config import Configuration, parse
+from bridge.service.front.front_panel import BOARD_LEDS
 from hw.boards import BOARDS
 
 LINE = '[line.bay{number}]\ndevice = "{device}"\nbaud = 9600\n{more}\n'

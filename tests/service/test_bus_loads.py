@@ -6,8 +6,8 @@ import pytest
 
 from bridge.endpoints.hub import LineHub
 from bridge.endpoints.serial_port import SerialSettings
-from bridge.service import bus_loads
-from bridge.service.bus_loads import BusLoads
+from bridge.service.appliance import bus_loads
+from bridge.service.appliance.bus_loads import BusLoads
 from tests.support.eventually import eventually, turns_of_the_loop
 from tests.support.timings import timing
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from bridge.service import capture_files
-from bridge.service.capture_files import CaptureFolder
+from bridge.service.recordings import capture_files
+from bridge.service.recordings.capture_files import CaptureFolder
 
 NOON = 1_700_000_000.0
 PART = b"x" * 1000

@@ -11,7 +11,7 @@ from pathlib import Path
 import dpkt
 import pytest
 
-from bridge.service.captures import CaptureError, Piece, decode, read
+from bridge.service.recordings.captures import CaptureError, Piece, decode, read
 from tests.vectors import LINK_FRAMES
 
 STATUS = LINK_FRAMES["request-link-status-m-1"]
@@ -505,5 +505,5 @@ def test_random_text_never_raises() -> None:
 
 
 def test_dpkt_is_not_imported_before_a_capture_is_read() -> None:
-    program = "import sys, bridge.service.captures; sys.exit('dpkt' in sys.modules)"
+    program = "import sys, bridge.service.recordings.captures; sys.exit('dpkt' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

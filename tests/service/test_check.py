@@ -1,7 +1,7 @@
 from pathlib import Path
 
-from bridge.service.check import describe
-from bridge.service.config import load, parse
+from bridge.service.configuration.check import describe
+from bridge.service.configuration.config import load, parse
 
 GOOD = Path(__file__).parent.parent / "config" / "good"
 BOARD_LEDS = {"led1": 17, "led2": 27}

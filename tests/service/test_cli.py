@@ -202,7 +202,9 @@ def test_status_and_top_watch_the_socket_at_a_period_of_their_own_or_as_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     watched: list[tuple[str, float]] = []
-    monkeypatch.setattr("bridge.service.watch.watch", lambda path, period_s: watched.append((path, period_s)))
+    monkeypatch.setattr(
+        "bridge.service.views.watch.watch", lambda path, period_s: watched.append((path, period_s))
+    )
     path = str(tmp_path / "s")
     assert main(["status", "--watch", "--socket", path]) == 0
     assert main(["status", "--socket", path, "--watch", "0.5"]) == 0

@@ -11,7 +11,7 @@ from bridge.endpoints.address_filter import AddressFilter
 from bridge.endpoints.endpoint import Endpoint
 from bridge.errors import ConfigurationError
 from bridge.link.framer import LinkErrorMode
-from bridge.service.config import (
+from bridge.service.configuration.config import (
     ButtonConfig,
     Configuration,
     InputConfig,
@@ -25,13 +25,19 @@ from bridge.service.config import (
     load,
     parse,
 )
-from bridge.service.keys import BAUD_RATES, LINE_KEYS, OUTSTATION_KEYS, SERVER_KEYS, SERVICE_KEYS
-from bridge.service.metrics_keys import METRICS_KEYS
-from bridge.service.panel_keys import BUTTON_KEYS, INPUT_KEYS, LED_KEYS, RELAY_KEYS
+from bridge.service.configuration.keys import (
+    BAUD_RATES,
+    LINE_KEYS,
+    OUTSTATION_KEYS,
+    SERVER_KEYS,
+    SERVICE_KEYS,
+)
+from bridge.service.configuration.metrics_keys import METRICS_KEYS
+from bridge.service.configuration.panel_keys import BUTTON_KEYS, INPUT_KEYS, LED_KEYS, RELAY_KEYS
+from bridge.service.configuration.physics import SYSTEM_LED
+from bridge.service.configuration.recorder_keys import DEFAULTS, RECORDER_KEYS
+from bridge.service.configuration.schema import Key
 from bridge.service.paths import default_capture_folder
-from bridge.service.physics import SYSTEM_LED
-from bridge.service.recorder_keys import DEFAULTS, RECORDER_KEYS
-from bridge.service.schema import Key
 from hw.board import DEFAULT_BOARD
 
 FILES = Path(__file__).parent.parent / "config"

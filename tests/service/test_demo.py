@@ -98,7 +98,9 @@ def test_its_own_master_polls_and_keeps_what_is_its_own() -> None:
 
 
 def test_it_prints_the_status_now_and_then() -> None:
-    quickly = "from bridge.service import demo; demo._PLAIN_PERIOD_S = 0.2; demo._POLL_PERIOD_S = 0.05\n"
+    quickly = (
+        "from bridge.service.simulation import demo; demo._PLAIN_PERIOD_S = 0.2; demo._POLL_PERIOD_S = 0.05\n"
+    )
     start = ("-c", quickly + "import sys; from bridge.service.cli import main; sys.exit(main())")
     with Program("demo", "--plain", *LISTEN, start=start) as program:
         until(

@@ -10,7 +10,7 @@ from bridge.application.function import Function
 from bridge.link.control import Control, LinkFunction
 from bridge.link.frame import Frame
 from bridge.link.framer import Discard, LinkErrorMode, LinkFramer
-from bridge.service.explain import StreamExplainer, explain_frame, explain_stream, summarise
+from bridge.service.recordings.explain import StreamExplainer, explain_frame, explain_stream, summarise
 from tests.vectors import LINK_FRAMES
 
 STATUS = LINK_FRAMES["request-link-status-m-1"]

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from bridge.service import run
-from bridge.service.front_panel import FrontPanel
+from bridge.service.front.front_panel import FrontPanel
 from hw import gesture
 from tests.support.eventually import eventually
 from tests.support.sites import configuration_of

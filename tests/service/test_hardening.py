@@ -24,10 +24,11 @@ from bridge.endpoints import status
 from bridge.endpoints.events import note
 from bridge.endpoints.status import StatusServer, fetch
 from bridge.errors import ConfigurationError
-from bridge.service import captures, log_queue, logs
+from bridge.service import log_queue, logs
 from bridge.service.cli import main
-from bridge.service.config import load, parse
+from bridge.service.configuration.config import load, parse
 from bridge.service.log_queue import LogCounters, RateLimit
+from bridge.service.recordings import captures
 from tests.support.frames import link_status_request
 from tests.support.program import ROOT, Program, run_to_the_end
 from tests.support.raw_peers import RawMaster

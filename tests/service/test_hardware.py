@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from bridge.service.cli import main
-from bridge.service.config import parse
-from bridge.service.front_panel import BOARD_LEDS
+from bridge.service.configuration.config import parse
+from bridge.service.front.front_panel import BOARD_LEDS
 from bridge.service.hardware import collect
 from bridge.service.hardware_text import as_text
 from hw.ports import Rs485Mode

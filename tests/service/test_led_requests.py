@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from bridge.service.led_requests import Unlit, obey
+from bridge.service.front.led_requests import Unlit, obey
 
 LEDS = {"pole-12": "led1", "pole-13": None}
 

@@ -13,9 +13,9 @@ from rich.console import Console
 from bridge.endpoints.control import ask, control_path
 from bridge.endpoints.tcp_server import ConnectionState
 from bridge.service.build import Bridge
-from bridge.service.leds import PanelLink
-from bridge.service.outstation_tables import led
-from bridge.service.panel import render
+from bridge.service.front.leds import PanelLink
+from bridge.service.views.outstation_tables import led
+from bridge.service.views.panel import render
 from hw.colour import Colour
 from hw.indicator import Indicator as HwIndicator
 from hw.indicator import LedState

@@ -11,7 +11,7 @@ from bridge.endpoints.tcp_server import TcpServer
 from bridge.link.framer import LinkErrorMode
 from bridge.outstation.config import OutstationConfig
 from bridge.routing.drop import Drop
-from bridge.service.local_outstation import Asker, LocalOutstation
+from bridge.service.appliance.local_outstation import Asker, LocalOutstation
 from tests.endpoints.test_hub import Observer
 from tests.support.eventually import eventually
 from tests.support.frames import link_status, link_status_request, request

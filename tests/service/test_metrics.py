@@ -18,9 +18,9 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from bridge.endpoints.endpoint import Endpoint
 from bridge.routing.diagnosis import Miss
 from bridge.routing.drop import Drop
-from bridge.service import exposition, metrics
 from bridge.service.build import Bridge
-from bridge.service.metric_table import NOT_METRICS, PROGRAM, SECTIONS, Kind
+from bridge.service.monitoring import exposition, metrics
+from bridge.service.monitoring.metric_table import NOT_METRICS, PROGRAM, SECTIONS, Kind
 from bridge.version import VERSION
 from tests.support.eventually import eventually
 from tests.support.frames import link_status, link_status_request
@@ -222,7 +222,7 @@ async def test_everything_in_the_status_is_a_metric_or_is_left_out_on_purpose(
         # What is null may have more below it at another time.
         if not any(f"{path}.".startswith(f"{each}.") or each.startswith(f"{path}.") for each in known)
     }
-    assert unknown == set(), "write a row in bridge/service/metric_table.py, or leave it out there"
+    assert unknown == set(), "write a row in bridge/service/monitoring/metric_table.py, or leave it out there"
 
 
 async def test_pieces_are_short_and_their_sum_is_the_librarys_text(bridge: Bridge) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from bridge.service.panel import plain_lines, print_status, readable, render
+from bridge.service.views.panel import plain_lines, print_status, readable, render
 from tests.support.program import PROGRAM_PATIENCE_S, Program
 from tests.support.waiting import until
 

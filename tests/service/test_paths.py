@@ -67,7 +67,9 @@ def test_a_configuration_without_a_socket_means_the_service_too(
     system.mkdir()
     with socket.socket(socket.AF_UNIX) as dead:
         dead.bind(str(system / "status.sock"))
-    monkeypatch.setattr("bridge.service.config.load", lambda *_: _Named(default_status_socket()))
+    monkeypatch.setattr(
+        "bridge.service.configuration.config.load", lambda *_: _Named(default_status_socket())
+    )
 
     assert main(["status", "-c", "any.toml"]) == 1
     assert capsys.readouterr().err.startswith(f"{system}/status.sock: Connection refused")

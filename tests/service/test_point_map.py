@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from bridge.application.measurement import PointKind
-from bridge.service import point_rows
-from bridge.service.config import Configuration
-from bridge.service.point_layout import BLOCK, FIRST_LINE, FIRST_OUTSTATION
-from bridge.service.point_map import Block, blocks_of
-from bridge.service.point_rows import Command, PointRow, Section
+from bridge.service.appliance import point_rows
+from bridge.service.appliance.point_layout import BLOCK, FIRST_LINE, FIRST_OUTSTATION
+from bridge.service.appliance.point_map import Block, blocks_of
+from bridge.service.appliance.point_rows import Command, PointRow, Section
+from bridge.service.configuration.config import Configuration
 from tests.support.sites import configuration_of
 
 SITE = """

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from bridge.application.measurement import Flags, PointKind, Value
-from bridge.service.point_map import Block, blocks_of
-from bridge.service.point_rows import Section
-from bridge.service.point_values import readings
+from bridge.service.appliance.point_map import Block, blocks_of
+from bridge.service.appliance.point_rows import Section
+from bridge.service.appliance.point_values import readings
 from tests.service.test_point_map import SITE
 from tests.support.sites import configuration_of
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from bridge.application.measurement import PointKind
+from bridge.service.appliance.point_map import blocks_of
+from bridge.service.appliance.points_text import as_csv, as_table, general_table
 from bridge.service.cli import main
-from bridge.service.config import load
-from bridge.service.point_map import blocks_of
-from bridge.service.points_text import as_csv, as_table, general_table
+from bridge.service.configuration.config import load
 
 FILE = Path(__file__).parent.parent / "config" / "good" / "appliance.toml"
 BOARD_LEDS = {"led1": 17}

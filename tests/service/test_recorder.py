@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 
 from bridge.endpoints.capture_socket import capture_path
-from bridge.service import capture, recorder
 from bridge.service.build import Bridge
-from bridge.service.captures import read
+from bridge.service.recordings import capture, recorder
+from bridge.service.recordings.captures import read
 from tests.support.eventually import eventually
 from tests.support.frames import link_status, link_status_request
 from tests.support.masters import Master

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from bridge.application.command import Crob
-from bridge.service.relays import Movements, Relays
+from bridge.service.front.relays import Movements, Relays
 from tests.support.eventually import eventually, turns_of_the_loop
 
 LATCH_ON, LATCH_OFF, PULSE_ON = 0x03, 0x04, 0x01

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from bridge.service.cli import main
-from bridge.service.sim import example, example_text
+from bridge.service.simulation.sim import example, example_text
 from tests.support.frames import link_status, link_status_request
 from tests.support.program import Program, run_to_the_end
 from tests.support.ptys import Pty

@@ -11,10 +11,10 @@ from bridge.application.command import CommandStatus
 from bridge.application.measurement import PointKind
 from bridge.errors import ConfigurationError
 from bridge.outstation.points import AnalogInput, BinaryOutput, EventClass
-from bridge.service.sim import example
-from bridge.service.sim_config import Rtu, load, parse
-from bridge.service.sim_keys import CHANGE_KEYS, COMMAND_KEYS, POINT_KEYS, RTU_KEYS
-from bridge.service.waveforms import Change, Shape
+from bridge.service.simulation.sim import example
+from bridge.service.simulation.sim_config import Rtu, load, parse
+from bridge.service.simulation.sim_keys import CHANGE_KEYS, COMMAND_KEYS, POINT_KEYS, RTU_KEYS
+from bridge.service.simulation.waveforms import Change, Shape
 
 
 def one(text: str) -> Rtu:

@@ -13,9 +13,9 @@ from bridge.application.function import Function, Iin
 from bridge.application.measurement import PointKind, Value
 from bridge.link.control import Control, LinkFunction
 from bridge.link.frame import Frame
-from bridge.service.sim import example
-from bridge.service.sim_config import parse
-from bridge.service.simulated import SimulatedRtu
+from bridge.service.simulation.sim import example
+from bridge.service.simulation.sim_config import parse
+from bridge.service.simulation.simulated import SimulatedRtu
 
 BI, DB, AI = PointKind.BINARY_INPUT, PointKind.DOUBLE_BIT_INPUT, PointKind.ANALOG_INPUT
 BO, AO, CT = PointKind.BINARY_OUTPUT, PointKind.ANALOG_OUTPUT, PointKind.COUNTER

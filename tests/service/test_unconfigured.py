@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.service import unconfigured
+from bridge.service.front import unconfigured
 from hw import kernel_leds
 from hw.gpio import GpioBackend
 from hw.indicator import Heartbeat, HeartState, LedKind

@@ -6,7 +6,17 @@ import itertools
 
 import pytest
 
-from bridge.service.waveforms import WAVEFORMS, Change, Shape, count, ramp, random_walk, sine, steps, toggle
+from bridge.service.simulation.waveforms import (
+    WAVEFORMS,
+    Change,
+    Shape,
+    count,
+    ramp,
+    random_walk,
+    sine,
+    steps,
+    toggle,
+)
 
 SHAPE = Shape(period_s=10.0, low=-5.0, high=15.0, step=4.0, seed=3)
 

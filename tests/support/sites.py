@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from bridge.service import config, front_panel
 from bridge.service.build import Bridge
-from bridge.service.front_panel import BOARD_LEDS
+from bridge.service.configuration import config
+from bridge.service.front import front_panel
+from bridge.service.front.front_panel import BOARD_LEDS
 from hw.colour import Colour
 from hw.gpio import Outputs
 from hw.outputs import ColourOutput

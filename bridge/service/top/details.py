@@ -8,11 +8,11 @@ from typing import Any
 from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
-from bridge.service.panel import sections
-from bridge.service.tables import build, name
 from bridge.service.top.columns import Row, line
 from bridge.service.top.site import Site, only
 from bridge.service.top.state import Part
+from bridge.service.views.panel import sections
+from bridge.service.views.tables import build, name
 
 _HEIGHT = 1 << 16
 """No screen is as high; nothing is cut off."""

@@ -8,9 +8,9 @@ from typing import Any, Final
 
 from rich.text import Text
 
-from bridge.service.tables import EMPTY
 from bridge.service.top.columns import Cell, Column, Layout, Window
 from bridge.service.top.state import Order
+from bridge.service.views.tables import EMPTY
 
 _ANY_WIDTH: Final = 80
 

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from rich.text import Text
 
-from bridge.service.outstation_tables import LED_STYLES, led_words, symbol_style
+from bridge.service.views.outstation_tables import LED_STYLES, led_words, symbol_style
 from hw.colour import Colour
 from hw.looks import BICOLOUR, HEART, LAMP_TEST, LOCATE, NOISE_OVER, SINGLE
 from hw.pattern import BLIP_S, BLIP_SPACING_S, LedKind, Look, to_us

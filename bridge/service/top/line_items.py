@@ -8,11 +8,11 @@ from typing import Any, Final, TypeVar
 
 from rich.text import Text
 
-from bridge.service import line_tables
-from bridge.service.tables import EMPTY, counts, per_second
 from bridge.service.top.columns import Cell, Column
 from bridge.service.top.items import Item, Listing, searched, total
 from bridge.service.top.rates import Document, Rates
+from bridge.service.views import line_tables
+from bridge.service.views.tables import EMPTY, counts, per_second
 
 T = TypeVar("T")
 

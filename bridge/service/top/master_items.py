@@ -7,10 +7,10 @@ from typing import Any, Final
 
 from rich.text import Text
 
-from bridge.service.tables import EMPTY, counts, per_second
 from bridge.service.top.columns import Cell, Column
 from bridge.service.top.items import Item, Listing, searched, total
 from bridge.service.top.rates import Document, Rates
+from bridge.service.views.tables import EMPTY, counts, per_second
 
 _COLUMNS: Final = (
     Column("server, master", least=23, is_name=True),

@@ -7,12 +7,12 @@ from typing import Any, Final
 
 from rich.text import Text
 
-from bridge.service.outstation_tables import is_too_short, miss, too_short
-from bridge.service.tables import EMPTY, milliseconds, per_second
 from bridge.service.top.columns import Cell, Column
 from bridge.service.top.items import Item, Listing, host_of, searched, total
 from bridge.service.top.lamp import Lamp
 from bridge.service.top.rates import Document, Rates
+from bridge.service.views.outstation_tables import is_too_short, miss, too_short
+from bridge.service.views.tables import EMPTY, milliseconds, per_second
 
 _COLUMNS: Final = (
     # The others make room for this one: whose name is not known cannot be found in the field.

@@ -9,13 +9,13 @@ from typing import Any, Final
 
 from rich.text import Text
 
-from bridge.service.panel import readable
-from bridge.service.tables import duration
 from bridge.service.top import line_items, master_items, outstation_items
 from bridge.service.top.items import Listing
 from bridge.service.top.lamp import Lamp
 from bridge.service.top.rates import Document, Rates
 from bridge.service.top.state import Part
+from bridge.service.views.panel import readable
+from bridge.service.views.tables import duration
 
 _LISTINGS: Final[dict[Part, Callable[[Document, Rates], Listing]]] = {
     Part.LINES: line_items.listing,

@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterator
 from typing import Final, Protocol
 
 from bridge.endpoints.status import fetch
-from bridge.service.no_status import NO_STATUS, problem_of
 from bridge.service.top.rates import Document
 from bridge.service.top.site import Site, read
 from bridge.service.top.view import Answer
+from bridge.service.views.no_status import NO_STATUS, problem_of
 
 _WINDOW_S: Final = 5.0
 """Over so long rates are means: short enough to see what happens, long enough for slow polls."""

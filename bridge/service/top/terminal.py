@@ -16,9 +16,9 @@ from typing import Any, Final
 
 from rich.text import Text
 
-from bridge.service.panel import plain_console
 from bridge.service.top import keyboard
 from bridge.service.top.view import Size, Still
+from bridge.service.views.panel import plain_console
 
 _ENTER: Final = "\x1b[?1049h\x1b[?25l\x1b[?7l"
 """The other screen, without a cursor, and without line breaks of its own."""

@@ -8,13 +8,13 @@ from typing import Final, NamedTuple
 
 from rich.text import Text
 
-from bridge.service.tables import age
 from bridge.service.top import details, guide
 from bridge.service.top.columns import Cell, Layout, Row, beside, line, wrapped
 from bridge.service.top.items import Item
 from bridge.service.top.sharing import Share, share
 from bridge.service.top.site import Site
 from bridge.service.top.state import Mode, Part, Reach, ViewState, place
+from bridge.service.views.tables import age
 
 _HEAD_ROWS, _FOOT_ROWS = 2, 1
 _ROWS_PER_REMARK: Final = 5

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bridge.errors import ConfigurationError
-from bridge.service.config import load
+from bridge.service.configuration.config import load
 from hw.board import DEFAULT_BOARD
 
 from . import files, firmware_lines, mounts, restart

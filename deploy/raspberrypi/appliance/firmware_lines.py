@@ -13,8 +13,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from bridge.service import boards
-from bridge.service.config import Configuration
+from bridge.service.configuration import boards
+from bridge.service.configuration.config import Configuration
 from hw.assembly import Assembly, AssemblyError, Use
 from hw.board import DEFAULT_BOARD, Direction, System
 from hw.boards import base_of_model

@@ -108,7 +108,7 @@ def _properties() -> dict[str, str]:
 def _status(configuration: Path) -> dict[str, bool] | None:
     """Return which lines are open by the bridge's status, None if it does not tell."""
     from bridge.endpoints.status import fetch
-    from bridge.service.config import load
+    from bridge.service.configuration.config import load
     from hw.board import DEFAULT_BOARD
 
     try:

@@ -23,8 +23,8 @@ from typing import Final, Generic, TypeVar
 
 from bridge.endpoints.endpoint import Endpoint
 from bridge.errors import ConfigurationError
-from bridge.service import config
-from bridge.service.config import Configuration
+from bridge.service.configuration import config
+from bridge.service.configuration.config import Configuration
 from hw.board import DEFAULT_BOARD
 
 from . import firewall, firmware_lines, network, preseed, settings

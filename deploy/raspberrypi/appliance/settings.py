@@ -36,8 +36,8 @@ from ipaddress import (
 from typing import Any, Final
 
 from bridge.errors import ConfigurationError
-from bridge.service.config import read_toml
-from bridge.service.schema import (
+from bridge.service.configuration.config import read_toml
+from bridge.service.configuration.schema import (
     LEFT_OUT,
     STRING,
     STRINGS,

@@ -1,0 +1,1 @@
+"""What a technician sees and touches: LEDs, button, contacts, relays."""

@@ -1,0 +1,1 @@
+"""The flight recorder's files and command, and captures of any kind in words."""

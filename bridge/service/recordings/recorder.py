@@ -1,0 +1,206 @@
+"""The flight recorder of a running bridge: taps for its parts, files of its faults, streams for who asks.
+
+Times in a file are those of the system clock when the file was begun, counted back on the monotonic clock: a
+clock that is set while it records (a Raspberry Pi has none of its own) tears no gap. The step is an event.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from bridge.endpoints.capture_socket import CaptureServer, capture_path
+from bridge.endpoints.events import note, warn
+from bridge.endpoints.threads import in_thread
+from bridge.endpoints.timer import Timer
+from bridge.errors import BindError
+from bridge.recording.fault import Fault, FaultLimits, FaultWatch
+from bridge.recording.packets import Encoder
+from bridge.recording.record import Channel, Interface
+from bridge.recording.ring import View
+from bridge.recording.tap import Recording, SessionTaps, Tap
+from bridge.service.configuration.config import Configuration
+from bridge.service.recordings.capture_files import CaptureFolder
+from bridge.version import VERSION
+
+_MIB = 1024 * 1024
+_CLOCK_LOOK_S = 10.0
+_CLOCK_STEP_NS = 500_000_000
+_LAST_WRITING_S = 1.0
+_LEAST_WAIT_S = 0.001
+
+
+class Recorder:
+    """Everything of the flight recorder. Where it is not enabled all taps are None, and nothing is done."""
+
+    def __init__(self, configuration: Configuration) -> None:
+        """Prepare the recorder; to be made in a running event loop."""
+        config = configuration.recorder
+        self._config = config
+        self._loop = asyncio.get_running_loop()
+        self._numbers, self._interfaces = _interfaces_of(configuration)
+        self._recording: Recording | None = None
+        self._server: CaptureServer | None = None
+        self._folder = None if config.folder is None else CaptureFolder(config.folder, config.disk_mib * _MIB)
+        self._watch = FaultWatch(
+            FaultLimits(
+                timeouts=config.timeouts,
+                crc_errors=config.crc_errors,
+                burst_s=config.burst_s,
+                after_s=config.after_s,
+                least_interval_s=config.least_interval_s,
+            )
+        )
+        self._due_timer = Timer(self._loop, self._on_due)
+        self._clock_timer = Timer(self._loop, self._look_at_clock)
+        self._offset_ns = _wall_offset_ns()
+        self._writings: set[asyncio.Task[dict[str, Any]]] = set()
+        self._is_folder_free = asyncio.Lock()
+        self._is_writable = True
+        self._own: Tap | None = None
+        """For what concerns all: that of the first line."""
+        self._is_closed = False
+        if config.enabled:
+            self._recording = Recording(
+                config.memory_mib * _MIB, clock=time.monotonic_ns, report=self._fault_happened
+            )
+            path = capture_path(configuration.service.status_socket)
+            self._server = CaptureServer(path, self._recording.ring, self._opening, self._write_on_demand)
+
+    def line(self, name: str) -> Tap | None:
+        """Return the tap of a line."""
+        if self._recording is None:
+            return None
+        tap = self._recording.open(Channel(self._numbers["line", name]), "recording begins", line=name)
+        self._own = self._own or tap
+        return tap
+
+    def server(self, name: str) -> SessionTaps | None:
+        """Return what makes the taps of a server's sessions."""
+        if self._recording is None:
+            return None
+        return SessionTaps(self._recording, self._numbers["server", name])
+
+    async def start(self) -> None:
+        """Offer the recording to who asks. The bridge does its work without it."""
+        if self._server is None:
+            return
+        self._look_at_clock()
+        try:
+            await self._server.bind()
+        except BindError as error:
+            warn("no socket", socket="capture", reason=error.strerror)
+
+    async def close(self) -> None:
+        """Take no more faults; write what is due or was begun, for a second."""
+        self._is_closed = True
+        self._due_timer.cancel()
+        self._clock_timer.cancel()
+        if self._server is not None:
+            self._server.close()
+        self._write_due(math.inf)
+        if self._writings:
+            await asyncio.wait(self._writings, timeout=_LAST_WRITING_S)
+
+    # Faults
+
+    def _fault_happened(self, fault: Fault, interface: int, time_ns: int) -> None:
+        if self._folder is not None and not self._is_closed:
+            self._watch.happened(fault, interface, time_ns / 1e9)
+            self._settle()
+
+    def _on_due(self) -> None:
+        self._write_due(time.monotonic())
+        self._settle()
+
+    def _settle(self) -> None:
+        deadline = self._watch.next_deadline()
+        # The loop's clock may have its own zero and its own steps.
+        in_s = None if deadline is None else max(_LEAST_WAIT_S, deadline - time.monotonic())
+        self._due_timer.set(None if in_s is None else self._loop.time() + in_s)
+
+    def _write_due(self, now: float) -> None:
+        due = self._watch.on_deadline(now)
+        if due is None:
+            return
+        told = "" if due.in_vain == 0 else f", and {due.in_vain} faults since the last file"
+        since_ns = int((due.at_s - self._config.before_s) * 1e9)
+        self._start_writing(due.fault, f"{due.fault.value}{told}", since_ns)
+
+    async def _write_on_demand(self) -> dict[str, Any]:
+        if self._folder is None:
+            return {"error": "recorder.folder is not in the configuration: there is nowhere to write to"}
+        return await self._start_writing(Fault.ON_DEMAND, "somebody asked for it", since_ns=0)
+
+    # Files
+
+    def _start_writing(self, fault: Fault, comment: str, since_ns: int) -> asyncio.Task[dict[str, Any]]:
+        writing = self._loop.create_task(self._write(fault, comment, since_ns))
+        self._writings.add(writing)
+        writing.add_done_callback(self._writings.discard)
+        return writing
+
+    async def _write(self, fault: Fault, comment: str, since_ns: int) -> dict[str, Any]:
+        folder, recording = self._folder, self._recording
+        assert folder is not None
+        assert recording is not None
+        try:
+            async with self._is_folder_free:
+                # Not before it is free: what waits would keep alive what the ring has forgotten.
+                opening, encoder = self._opening(comment)
+                parts = _parts(opening, encoder, recording.ring.view(since_ns))
+                path = await in_thread(
+                    self._loop, lambda: folder.write(fault.value, time.time(), parts), "recording"
+                )
+        except OSError as error:
+            reason = error.strerror or str(error)
+            if self._is_writable:
+                warn("no recording", fault=fault.value, folder=str(folder.path), reason=reason)
+            self._is_writable = False
+            return {"error": f"{folder.path}: {reason}"}
+        self._is_writable = True
+        note("recording written", fault=fault.value, file=str(path))
+        return {"done": str(path)}
+
+    def _opening(self, comment: str = "live") -> tuple[bytes, Encoder]:
+        encoder = Encoder(self._interfaces, offset_ns=_wall_offset_ns())
+        return encoder.opening(f"RTU Bridge {VERSION}", comment), encoder
+
+    # The clock
+
+    def _look_at_clock(self) -> None:
+        offset_ns = _wall_offset_ns()
+        step_ns = offset_ns - self._offset_ns
+        if abs(step_ns) > _CLOCK_STEP_NS and self._own is not None:
+            self._own.event("system clock set", by_s=f"{step_ns / 1e9:+.3f}")
+        # What is less than a step is drift, and is not to add up.
+        self._offset_ns = offset_ns
+        self._clock_timer.set(self._loop.time() + _CLOCK_LOOK_S)
+
+
+def _interfaces_of(configuration: Configuration) -> tuple[dict[tuple[str, str], int], list[Interface]]:
+    """Return all interfaces, lines first, and the number of each by its kind and name."""
+    interfaces = [
+        Interface(line.name, f"line: {line.device}, {line.baud} {line.framing}", line.baud)
+        for line in configuration.lines.values()
+    ]
+    interfaces += [
+        Interface(server.name, f"server: {server.listen}") for server in configuration.servers.values()
+    ]
+    kinds = ["line"] * len(configuration.lines) + ["server"] * len(configuration.servers)
+    names = [each.name for each in interfaces]
+    numbers = {key: number for number, key in enumerate(zip(kinds, names, strict=True))}
+    return numbers, interfaces
+
+
+def _parts(opening: bytes, encoder: Encoder, view: View) -> Iterator[bytes]:
+    yield opening
+    for records in view.batches():
+        yield encoder.encode(records, view.channels)
+
+
+def _wall_offset_ns() -> int:
+    return time.time_ns() - time.monotonic_ns()

@@ -1,0 +1,1 @@
+"""Simulated RTUs, and the demonstration that polls some of them."""
