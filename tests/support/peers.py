@@ -21,6 +21,9 @@ _REMEDIES = {
     "tshark": "apt-get install tshark",
     "socat": "apt-get install socat",
     "ser2net": "apt-get install ser2net",
+    "mkfs.vfat": "apt-get install dosfstools",
+    "mcopy": "apt-get install mtools",
+    "sfdisk": "apt-get install fdisk",
 }
 _SYSTEM_PROGRAMS = "/usr/local/sbin:/usr/sbin:/sbin"
 
