@@ -70,7 +70,12 @@ def twin_image() -> Path:
 
 @pytest.fixture(scope="session")
 def arm64_image(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The image itself, as it is flashed, or a skip that says what is missing."""
+    """The image itself, as it is flashed, or a skip that says what is missing.
+
+    With RTU_BRIDGE_IMAGE it is that file, else it is built from this tree.
+    """
+    if path := os.environ.get("RTU_BRIDGE_IMAGE"):
+        return Path(path)
     if os.environ.get(WANTED) != "1":
         _not_here(f"make image-test-arm64 ({WANTED}=1) builds and boots it", is_wanted=False)
     into = tmp_path_factory.mktemp("dist")

@@ -59,6 +59,11 @@ class Guest:
         """How long it took from power-on to the line that says ready."""
 
     def __enter__(self) -> Self:
+        self.power_on()
+        return self
+
+    def power_on(self) -> None:
+        """Switch it on and wait until it can be asked; after `power_off` again."""
         # Under /tmp, because the path of a unix socket must be short.
         self.folder = Path(tempfile.mkdtemp(prefix="guest-", dir="/tmp"))
         try:
@@ -66,7 +71,6 @@ class Guest:
         except BaseException:
             self.power_off()
             raise
-        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -11,7 +11,7 @@ from tests.deploy import site, stacks
 from tests.deploy.box import Box
 from tests.deploy.card import Card
 from tests.deploy.far_end import Cable
-from tests.deploy.test_system_files import MOST_EXPOSURE
+from tests.deploy.test_system_files import MOST_EXPOSURE, UNITS
 from tests.support.opendnp3 import Opendnp3, analog_values, o, values_of_every_kind
 from tests.support.raw_peers import RawMaster
 from tests.support.waiting import until
@@ -69,6 +69,13 @@ def test_the_firewall_admits_the_listener_only(twin: Box) -> None:
     assert "policy drop" in rules
     assert f"tcp dport {site.PORT} accept" in rules
     assert "tcp dport 22" not in rules
+
+
+@pytest.mark.smoke
+def test_systemd_and_udev_find_nothing_wrong_with_our_files(twin: Box) -> None:
+    verified = twin.run(f"systemd-analyze verify {' '.join(unit.name for unit in UNITS)}")
+    assert "rtu-bridge" not in verified.err
+    twin.run("udevadm verify /usr/lib/udev/rules.d/70-rtu-bridge.rules")
 
 
 @pytest.mark.smoke
@@ -152,3 +159,22 @@ def test_a_killed_bridge_comes_back(twin: Box) -> None:
     site.wait_until_up(twin)
     with twin.far_end("ttyS1") as rtu:
         site.poll(twin, rtu)
+
+
+@pytest.mark.smoke
+def test_it_comes_back_from_a_power_cut_in_traffic(twin: Box, peers: Opendnp3) -> None:
+    with Cable() as cable:
+        rtu = stacks.outstation(peers, cable)
+        with cable.plugged_into(twin.port_path("ttyS1")):
+            master = stacks.master(peers, twin)
+            assert master.poll() == "SUCCESS"
+            master.begin_poll()
+            twin.power_off()
+        twin.power_on()
+        site.wait_until_up(twin)
+        site.assert_nothing_failed(twin)
+        with cable.plugged_into(twin.port_path("ttyS1")):
+            rtu.set(values := analog_values(stacks.POINTS, seed=7), makes_events=False)
+            master = stacks.master(peers, twin)
+            assert master.poll() == "SUCCESS"
+            assert {point: master.soe.values[point] for point in values} == values

@@ -34,7 +34,6 @@ def card(twin_image: Path, tmp_path: Path) -> Iterator[Card]:
 # Power cuts. What the emulated card has taken is on it: caches that a real one loses are not emulated.
 
 
-@pytest.mark.smoke
 def test_it_comes_back_from_power_cuts_in_traffic(card: Card, tmp_path: Path) -> None:
     card.put("bridge.toml", site.configuration("/dev/ttyS1"))
     for _ in range(POWER_CUTS):

@@ -31,7 +31,7 @@ from wheels import cache_folder  # noqa: E402
 
 NAMES = {"arm64": "raspberrypi-arm64", "amd64": "twin-amd64"}
 """The kinds of machine, as updates name them."""
-TOOLS = {"mmdebstrap": "mmdebstrap", "sqfstar": "squashfs-tools", **assemble.TOOLS}
+TOOLS = {"mmdebstrap": "mmdebstrap", "depmod": "kmod", "sqfstar": "squashfs-tools", **assemble.TOOLS}
 _ARM_TOOLS = {"dtc": "device-tree-compiler", "xz": "xz-utils", "arch-test": "arch-test qemu-user-static"}
 _ROOT_WITHIN_S = 7200
 _SYSTEM_WITHIN_S = 1800
@@ -131,7 +131,8 @@ def system(architecture: str, signers: Path | None) -> Path:
     """Return the folder of a system with the package of this tree, built if need be: see make-system.sh."""
     base = root(architecture)
     with parts(architecture, signers) as (package, appliance):
-        scripts = [IMAGE / name for name in ("make-system.sh", "assemble.py", "layout.py", "config.txt")]
+        names = ("make-system.sh", "trust_bytecode.py", "assemble.py", "layout.py", "config.txt")
+        scripts = [IMAGE / name for name in names]
         files = [path for path in sorted((IMAGE / "files").rglob("*")) if path.is_file()]
         inputs = [*scripts, IMAGE / "README.txt", *files, *sorted(appliance.iterdir()), package]
         made = base.parent / f"system-{architecture}-{_hash(inputs, base.name)}"
