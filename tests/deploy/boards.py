@@ -23,6 +23,9 @@ from tests.deploy.tools import run_tool
 ADAPTERS: Mapping[str, str] = {"usb1": "AAA1", "usb2": "BBB2", "cheap": "0001"}
 """FTDI adapters by the name of their socket, with their serial numbers. Connecting to one plugs it in."""
 
+WATCHDOG_LOG = "unimplemented.log"
+"""Where `Pi4` notes what is written into the watchdog: see qemu-pi4.dts."""
+
 _PI4_LESS = Path(__file__).parents[2] / "deploy/raspberrypi/image/twin/qemu-pi4.dts"
 _PI4_REVISION = "c03111"
 _SD = "/soc/mmc@7e300000"
@@ -122,12 +125,13 @@ class Pi4:
 
     adapters: Mapping[str, str] = field(default_factory=lambda: {"usb1": "AAA1"})
     program: str = "qemu-system-aarch64"
-    arguments: str = f"console=ttyAMA0,115200 {_QUIET}"
+    arguments: str = f"console=ttyAMA0,115200 {_QUIET} systemd.default_device_timeout_sec=900"
     boot_within_s: float = 900.0
 
     def machine(self, network: str) -> list[str]:
-        command = ["-M", "raspi4b", "-display", "none", "-no-reboot"]
+        command = ["-M", "raspi4b", "-icount", "shift=1", "-display", "none", "-no-reboot"]
         command += ["-serial", "file:console", "-serial", "null", "-monitor", "none"]
+        command += ["-d", "unimp", "-D", WATCHDOG_LOG]
         command += ["-netdev", network, "-device", "usb-hub,port=1", "-device", "usb-net,netdev=net,port=1.1"]
         adapters = {"agent": "agent", **self.adapters}
         for number, (name, serial) in enumerate(adapters.items(), 2):

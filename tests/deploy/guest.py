@@ -141,7 +141,8 @@ class Guest:
                 return True
             if self._process.poll() is not None:
                 log = (self.folder / "qemu.log").read_text(errors="replace")
-                raise AssertionError(f"QEMU ended with {self._process.returncode} before {text!r}\n{log}")
+                ended = f"QEMU ended with {self._process.returncode} before {text!r}"
+                raise AssertionError(f"{ended}\n{log}\n{self.console}")
             return False
 
         until(is_shown, f"the console shows {text!r}\n{self.console}", within_s=within_s, pause_s=0.05)

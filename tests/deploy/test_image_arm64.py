@@ -5,13 +5,14 @@ See tests/deploy/box.py for what is not emulated. GPIO is read from the register
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.deploy import site, stacks
-from tests.deploy.boards import Pi4, Virt
+from tests.deploy.boards import WATCHDOG_LOG, Pi4, Virt
 from tests.deploy.box import Box
 from tests.deploy.card import Card
 from tests.deploy.far_end import Cable
@@ -23,6 +24,8 @@ from tests.support.waiting import until
 pytestmark = [pytest.mark.guest, pytest.mark.timeout(7200)]
 
 LED_WITHIN_S = 300.0
+WATCHDOG_WITHIN_S = 300.0
+"""Fed every 7 s."""
 
 
 @pytest.fixture(scope="module")
@@ -120,3 +123,11 @@ def test_pi_has_its_watchdog_in_the_hands_of_systemd(pi: Box) -> None:
     assert pi.read("/sys/class/watchdog/watchdog0/state") == b"active\n"
     assert "/dev/watchdog" in pi.run("ls -l /proc/1/fd").out
     assert pi.run("systemctl show -p RuntimeWatchdogUSec --value").out == "14s\n"
+    fed = _writes_of_watchdog(pi)
+    until(lambda: _writes_of_watchdog(pi) >= fed + 2, "it is fed", within_s=WATCHDOG_WITHIN_S)
+
+
+def _writes_of_watchdog(pi: Box) -> int:
+    """Return how often its counter was set so far."""
+    log = (pi.folder / WATCHDOG_LOG).read_text(encoding="utf-8")
+    return len(re.findall(r"^bcm2835-dbus: unimplemented device write .*offset 0x0*24,", log, re.MULTILINE))

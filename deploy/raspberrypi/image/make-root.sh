@@ -32,7 +32,7 @@ mmdebstrap --architectures="$architecture" --variant=apt --format=tar \
 	--essential-hook="$late" \
 	--customize-hook='rm "$1/usr/local/sbin/update-initramfs" "$1/usr/local/sbin/depmod"' \
 	--customize-hook='set -e; version=$(ls "$1/usr/lib/modules"); depmod -b "$1" "$version"; rm -f "$1"/etc/initramfs/post-update.d/z50-raspi-firmware; chroot "$1" update-initramfs -c -k "$version"' \
-	--customize-hook='mv "$1"/boot/vmlinuz-* "$1/boot/kernel"; mv "$1"/boot/initrd.img-* "$1/boot/initrd"; rm -rf "$1"/boot/firmware/*' \
+	--customize-hook='mv "$1"/boot/vmlinuz-* "$1/boot/kernel"; mv "$1"/boot/initrd.img-* "$1/boot/initrd"; rm -rf "$1"/boot/firmware/* "$1"/etc/ssh/ssh_host_*' \
 	--include="$packages" \
 	trixie "$out" \
 	"deb $mirror trixie main non-free-firmware" \
