@@ -35,7 +35,7 @@ mmdebstrap --quiet --architectures="$architecture" --variant=custom --format=tar
 	--setup-hook="tar -x -C \"\$1\" -f '$root'" \
 	--customize-hook="upload '$package' /tmp/package.deb" \
 	--customize-hook='chroot "$1" dpkg -i /tmp/package.deb; rm "$1/tmp/package.deb"' \
-	--customize-hook="python3 -I '$here/trust_bytecode.py' \"\$1\"" \
+	--customize-hook="python3 -I '$here/trust_bytecode.py' \"\$1/usr\"" \
 	--customize-hook="tar-in '$out/files.tar' /" \
 	--customize-hook="chroot \"\$1\" systemctl --quiet enable systemd-networkd systemd-resolved systemd-timesyncd $enabled" \
 	--customize-hook='chroot "$1" systemctl --quiet disable wpa_supplicant nftables systemd-networkd-wait-online 2>/dev/null || true' \
