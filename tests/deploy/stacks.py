@@ -19,4 +19,4 @@ def outstation(stacks: Opendnp3, cable: Cable) -> Outstation:
 def master(stacks: Opendnp3, guest: Guest) -> Master:
     """Add opendnp3's master of that RTU, connected to the bridge in the guest."""
     channel, _ = stacks.connect(guest.port(site.PORT))
-    return stacks.master(channel, 10, response_timeout_s=10.0)
+    return stacks.master(channel, 10, response_timeout_s=5.0)

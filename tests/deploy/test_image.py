@@ -114,7 +114,7 @@ def test_a_third_partys_master_polls_a_third_partys_rtu(twin: Box, peers: Opendn
         rtu = stacks.outstation(peers, cable)
         rtu.set(values := values_of_every_kind(stacks.POINTS, seed=1), makes_events=False)
         master = stacks.master(peers, twin)
-        assert master.poll() == "SUCCESS"
+        master.poll_until_answered(within_s=site.COMES_UP_WITHIN_S)
         assert {point: master.soe.values[point] for point in values} == values
         command = o.ControlRelayOutputBlock(o.OperationType.LATCH_ON)
         assert master.select_and_operate(command, 3) == ["SUCCESS", "SUCCESS"]
@@ -167,7 +167,7 @@ def test_it_comes_back_from_a_power_cut_in_traffic(twin: Box, peers: Opendnp3) -
         rtu = stacks.outstation(peers, cable)
         with cable.plugged_into(twin.port_path("ttyS1")):
             master = stacks.master(peers, twin)
-            assert master.poll() == "SUCCESS"
+            master.poll_until_answered(within_s=site.COMES_UP_WITHIN_S)
             master.begin_poll()
             twin.power_off()
         twin.power_on()
@@ -176,5 +176,5 @@ def test_it_comes_back_from_a_power_cut_in_traffic(twin: Box, peers: Opendnp3) -
         with cable.plugged_into(twin.port_path("ttyS1")):
             rtu.set(values := analog_values(stacks.POINTS, seed=7), makes_events=False)
             master = stacks.master(peers, twin)
-            assert master.poll() == "SUCCESS"
+            master.poll_until_answered(within_s=site.COMES_UP_WITHIN_S)
             assert {point: master.soe.values[point] for point in values} == values
