@@ -2,12 +2,11 @@
 
     with Guest(image) as guest:
         guest.run("systemctl is-active rtu-bridge").out
-        with guest.serial(1) as rtu: ...          # the far end of its /dev/ttyS1
-        with guest.plug_in("usb1") as rtu: ...    # a USB adapter, there for the block
+        with guest.far_end("ttyS1") as rtu: ...   # what is connected to its /dev/ttyS1
+        with guest.far_end("usb1") as rtu: ...    # a USB adapter, plugged in for the block
         RawMaster("127.0.0.1", guest.port(20000))
 
-Nothing that it writes survives it. It reaches nothing but what is forwarded from loopback. Times that are
-allowed are five times what was seen on two busy cores without KVM.
+Nothing that it writes survives it. It reaches nothing but what is forwarded from loopback.
 """
 
 from __future__ import annotations
@@ -21,29 +20,21 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType, TracebackType
+from types import TracebackType
 from typing import Any, Self
 
+from tests.deploy.boards import Board, Pc
+from tests.deploy.far_end import FarEnd
 from tests.deploy.qmp import Qmp
-from tests.support.link_frames import take_frame
 from tests.support.waiting import until
 
-QEMU, QEMU_ARM = "qemu-system-x86_64", "qemu-system-aarch64"
-BOOT_WITHIN_S = 120.0
-"""20 s were seen, 30 s with the machine busy."""
 RUN_WITHIN_S = 60.0
 READY = "guest: ready"
 _HOST_PATIENCE_S = 30.0
-
-_PL011, _UARTCR, _UARTCR_RTS = 0x09000000, 0x30, 0x800
-
-_KERNEL = (
-    "console=ttyS0 root=/dev/vda rootfstype=squashfs ro net.ifnames=0 loglevel=4 systemd.show_status=1 "
-    "mitigations=off nokaslr no_timer_check"
-)
+_PC = Pc()
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,69 +46,24 @@ class Outcome:
     err: str
 
 
-class FarEnd:
-    """What is connected to a port of the guest: an RTU that does exactly what a test says."""
-
-    def __init__(self, path: Path) -> None:
-        """Connect; a USB adapter is plugged in by that."""
-        self._socket = socket.socket(socket.AF_UNIX)
-        self._socket.settimeout(RUN_WITHIN_S)
-        self._socket.connect(str(path))
-        self._octets = bytearray()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Disconnect; a USB adapter is pulled out by that."""
-        self._socket.close()
-
-    def read_frame(self) -> bytes:
-        """Return the next frame heard; nothing but frames may come."""
-        while (frame := take_frame(self._octets)) is None:
-            octets = self._socket.recv(65536)
-            assert octets, "the guest ended instead of sending a frame"
-            self._octets += octets
-        return frame
-
-    def write(self, octets: bytes) -> None:
-        """Send octets as they are."""
-        self._socket.sendall(octets)
-
-
 class Guest:
     """A running guest. Leaving the block is pulling its plug."""
 
-    def __init__(
-        self,
-        image: Path,
-        *,
-        lines: int = 2,
-        adapters: Mapping[str, str] = MappingProxyType({"usb1": "AAA1", "usb2": "BBB2", "cheap": "0001"}),
-        ports: Sequence[int] = (20000,),
-        kernel_arguments: str = "",
-    ) -> None:
-        """`image` is the folder that `build_guest.py` prints.
-
-        It has `lines` 16550 ports, /dev/ttyS1 and up to 3; FTDI adapters that are not plugged in yet, by
-        name with their serial numbers; and its TCP `ports` forwarded.
-        """
-        assert 0 <= lines <= 3, "COM1 is the console, and there are four"
+    def __init__(self, image: Path, *, board: Board = _PC, ports: Sequence[int] = (20000,)) -> None:
+        """`image` is the folder that `build_guest.py` prints; the TCP `ports` are forwarded."""
         self._image = image
-        self._lines = lines
-        self._adapters = dict(adapters)
+        self.board = board
         self._ports = tuple(ports)
-        self._kernel_arguments = kernel_arguments
         self._requests = 0
         self.booted_in_s = 0.0
         """How long it took from power-on to the line that says ready."""
 
     def __enter__(self) -> Self:
+        self.power_on()
+        return self
+
+    def power_on(self) -> None:
+        """Switch it on and wait until it can be asked; after `power_off` again."""
         # Under /tmp, because the path of a unix socket must be short.
         self.folder = Path(tempfile.mkdtemp(prefix="guest-", dir="/tmp"))
         try:
@@ -125,7 +71,6 @@ class Guest:
         except BaseException:
             self.power_off()
             raise
-        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -140,7 +85,7 @@ class Guest:
             self._process = subprocess.Popen(
                 self._command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.folder
             )
-        self.wait_for(READY, within_s=BOOT_WITHIN_S)
+        self.wait_for(READY, within_s=self.board.boot_within_s)
         self.booted_in_s = time.monotonic() - begun_s
         self.qmp = Qmp(self.folder / "qmp")
         self._forwarded = dict(self._find_forwarded())
@@ -149,33 +94,18 @@ class Guest:
         self._answers = self._agent.makefile("rb")
 
     def _command(self) -> list[str]:
-        command = self._machine(memory_mib=768)
-        command += ["-kernel", str(self._image / "kernel"), "-initrd", str(self._image / "initrd")]
-        command += ["-append", f"{_KERNEL} {self._kernel_arguments}".strip()]
-        disk = f"file={self._image / 'root.sqfs'},format=raw,if=none,id=disk,readonly=on"
-        command += ["-drive", disk, "-device", "virtio-blk-pci,drive=disk"]
-        return command + self._devices()
-
-    @staticmethod
-    def _machine(*, memory_mib: int) -> list[str]:
-        """The emulated board, without a screen."""
-        command = [QEMU, "-M", "q35", "-accel", "tcg,thread=multi", "-cpu", "qemu64", "-smp", "2"]
-        command += ["-m", str(memory_mib)]
-        return [*command, "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"]
-
-    def _devices(self) -> list[str]:
-        """Network, console, serial ports, the agent and the adapters: all but the disk."""
-        command = ["-netdev", self._network(), "-device", "virtio-net-pci,netdev=net"]
-        command += ["-chardev", "file,id=console,path=console"]
-        command += ["-device", "isa-serial,chardev=console,index=0"]
-        for number in range(1, self._lines + 1):
-            command += _socket(f"ttyS{number}", "-device", f"isa-serial,chardev=ttyS{number},index={number}")
-        command += ["-device", "virtio-serial-pci"]
-        command += _socket("agent", "-device", "virtserialport,chardev=agent,name=rtu.agent")
-        command += ["-device", "qemu-xhci"]
-        for name, serial in self._adapters.items():
-            command += _socket(name, "-device", f"usb-serial,chardev={name},serial={serial}")
+        command = [self.board.program, *self.board.machine(self._network()), *self._boot()]
         return [*command, "-qmp", "unix:qmp,server=on,wait=off"]
+
+    def _boot(self) -> list[str]:
+        """Return QEMU's arguments for kernel, initrd, command line, and what they find the root on."""
+        command = ["-kernel", str(self._image / "kernel"), "-initrd", str(self._image / "initrd")]
+        arguments = f"net.ifnames=0 {self.board.arguments}"
+        # The bare machine has all in its initrd.
+        if (root := self._image / "root.sqfs").exists():
+            command += self.board.disk(root, is_read_only=True)
+            arguments = f"root=/dev/vda rootfstype=squashfs ro {arguments}"
+        return [*command, "-append", arguments]
 
     def _network(self) -> str:
         return "user,id=net,restrict=on" + "".join(
@@ -211,7 +141,8 @@ class Guest:
                 return True
             if self._process.poll() is not None:
                 log = (self.folder / "qemu.log").read_text(errors="replace")
-                raise AssertionError(f"QEMU ended with {self._process.returncode} before {text!r}\n{log}")
+                ended = f"QEMU ended with {self._process.returncode} before {text!r}"
+                raise AssertionError(f"{ended}\n{log}\n{self.console}")
             return False
 
         until(is_shown, f"the console shows {text!r}\n{self.console}", within_s=within_s, pause_s=0.05)
@@ -220,13 +151,13 @@ class Guest:
         """Return the port on 127.0.0.1 that leads to a port of the guest."""
         return self._forwarded[inside]
 
-    def serial(self, number: int) -> FarEnd:
-        """Return the far end of /dev/ttyS`number`."""
-        return FarEnd(self.folder / f"ttyS{number}")
+    def far_end(self, name: str) -> FarEnd:
+        """Return what a port is connected to; that plugs a USB adapter in, and closing it pulls it out."""
+        return FarEnd(self.port_path(name))
 
-    def plug_in(self, name: str) -> FarEnd:
-        """Plug an adapter in and return its far end; closing that pulls it out."""
-        return FarEnd(self.folder / name)
+    def port_path(self, name: str) -> Path:
+        """Return the unix socket of a serial port or USB adapter."""
+        return self.folder / name
 
     def power_off(self) -> None:
         """Pull the plug: nothing in the guest hears of it."""
@@ -279,46 +210,6 @@ class Guest:
         assert answer.pop("id") == self._requests, "an answer to another request"
         assert "error" not in answer, answer
         return answer
-
-
-class Pl011Machine(Guest):
-    """An arm64 machine whose one UART is a PL011, as a Raspberry Pi's: /dev/ttyAMA0.
-
-    It has Debian's kernel and Python and the unpacked package, but no systemd: tests start the program.
-    """
-
-    def __init__(self, image: Path, *, ports: Sequence[int] = (20000,)) -> None:
-        """`image` is the folder that `build_guest.py --bare` prints."""
-        super().__init__(image, lines=0, adapters={}, ports=ports)
-
-    def far_end(self) -> FarEnd:
-        """Return the far end of /dev/ttyAMA0."""
-        return FarEnd(self.folder / "ttyAMA0")
-
-    def is_rts_pin_high(self) -> bool:
-        """Return the level of the UART's RTS pin, from its control register, read from outside.
-
-        A port that asserts RTS has a low pin: a transceiver's DE on it must be high to send.
-        """
-        printed = self.qmp.monitor(f"xp /1wx {_PL011 + _UARTCR:#x}")
-        return not int(printed.split(":")[1], 16) & _UARTCR_RTS
-
-    def _command(self) -> list[str]:
-        command = [QEMU_ARM, "-M", "virt", "-accel", "tcg,thread=multi", "-cpu", "cortex-a72", "-smp", "2"]
-        command += ["-m", "1024", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"]
-        command += ["-kernel", str(self._image / "kernel"), "-initrd", str(self._image / "initrd")]
-        # The UART is the line's, so the console is elsewhere.
-        command += ["-append", "console=hvc0 net.ifnames=0 loglevel=4 mitigations=off nokaslr"]
-        command += ["-device", "virtio-serial-pci", "-chardev", "file,id=console,path=console"]
-        command += ["-device", "virtconsole,chardev=console"]
-        command += _socket("agent", "-device", "virtserialport,chardev=agent,name=rtu.agent")
-        command += ["-netdev", self._network(), "-device", "virtio-net-pci,netdev=net,romfile="]
-        command += _socket("ttyAMA0", "-serial", "chardev:ttyAMA0")
-        return [*command, "-qmp", "unix:qmp,server=on,wait=off"]
-
-
-def _socket(name: str, *device: str) -> list[str]:
-    return ["-chardev", f"socket,id={name},path={name},server=on,wait=off", *device]
 
 
 def main(image: str) -> None:

@@ -7,7 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from tests.deploy.far_end import FarEnd
 from tests.deploy.guest import Guest
+from tests.support.frames import link_status, link_status_request
+from tests.support.raw_peers import RawMaster
 from tests.support.waiting import until
 
 CONFIGURATION = "/etc/rtu-bridge/bridge.toml"
@@ -15,6 +18,12 @@ MASTER = "10.0.2.2"
 """Who a connection from the host is in the guest."""
 PORT = 20000
 LED_PIN, SYSTEM_PIN = 16, 26
+COMES_UP_WITHIN_S = 300.0
+ENABLED, RTS_ON_SEND, RTS_AFTER_SEND = 1, 2, 4
+"""Flags of the kernel's RS-485 mode."""
+MODE = ENABLED | RTS_ON_SEND | RTS_AFTER_SEND
+ADAPTER = "/dev/serial/by-id/usb-QEMU_QEMU_USB_SERIAL_AAA1-if00-port0"
+"""The FTDI adapter "usb1" of `boards.ADAPTERS`."""
 _STATUS = """
 import socket
 with socket.socket(socket.AF_UNIX) as s:
@@ -22,6 +31,13 @@ with socket.socket(socket.AF_UNIX) as s:
     while part := s.recv(65536):
         print(part.decode(), end="")
 """
+_FLAGS = """
+import fcntl, os, struct
+port = os.open("/dev/ttyAMA0", os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
+print(*struct.unpack_from("3I", fcntl.ioctl(port, 0x542E, bytes(32))))
+"""
+_PL011, _UARTCR, _UARTCR_RTS = 0x09000000, 0x30, 0x800
+_BCM2711_GPLEV0 = 0xFE200034
 _SAMPLE = """
 import sys, time
 pin, seconds = sys.argv[1], float(sys.argv[2])
@@ -34,7 +50,7 @@ with open(f"/run/guest/pins/sim_gpio{pin}/value") as file:
 """
 
 
-def configuration(device: str, *, link_address: int = 10, service: str = "") -> str:
+def configuration(device: str, *, link_address: int = 10, service: str = "", line: str = "") -> str:
     """Return a configuration with one line, one RTU and its LED."""
     return f"""
 [service]
@@ -45,6 +61,7 @@ listen = "0.0.0.0:{PORT}"
 device = "{device}"
 baud = 115200
 response_timeout_ms = 1000
+{line}
 [[outstation]]
 name = "rtu"
 server = "main"
@@ -74,6 +91,59 @@ def wait_for_line(guest: Guest, *, is_up: bool) -> None:
         f"the line is {'up' if is_up else 'down'}",
         within_s=120.0,
     )
+
+
+def wait_until_up(guest: Guest) -> None:
+    """Wait until the service runs and its one line is open."""
+    guest.until("systemctl show -p ActiveState rtu-bridge", "=active\n", within_s=COMES_UP_WITHIN_S)
+    wait_for_line(guest, is_up=True)
+
+
+def poll(guest: Guest, rtu: FarEnd) -> None:
+    """Connect, ask the RTU and have its answer."""
+    with RawMaster("127.0.0.1", guest.port(PORT)) as master:
+        exchange(master, rtu)
+
+
+def exchange(master: RawMaster, rtu: FarEnd) -> None:
+    """Ask the RTU and have its answer, octet by octet."""
+    master.send(link_status_request(10).octets)
+    assert rtu.read_frame() == link_status_request(10).octets
+    rtu.write(link_status(10).octets)
+    assert master.read_frame() == link_status(10).octets
+
+
+def assert_nothing_failed(guest: Guest) -> None:
+    """Wait until the machine is up, and have no unit that failed on the way."""
+    guest.run("systemctl is-system-running --wait", status=None, within_s=COMES_UP_WITHIN_S)
+    assert guest.run("systemctl --failed --no-legend --plain").out == ""
+
+
+def exposure(guest: Guest) -> float:
+    """Return how `systemd-analyze security` rates the service: 0 is best, 10 worst."""
+    rated = guest.run("systemd-analyze security rtu-bridge.service --no-pager").out
+    return float(rated.split("exposure level for rtu-bridge.service: ")[1].split()[0])
+
+
+def is_rts_pin_high(guest: Guest) -> bool:
+    """Return the level of the RTS pin of `Virt`'s UART, from its control register, read from outside.
+
+    A port that asserts RTS has a low pin: a transceiver's DE on it must be high to send.
+    """
+    printed = guest.qmp.monitor(f"xp /1wx {_PL011 + _UARTCR:#x}")
+    return not int(printed.split(":")[1], 16) & _UARTCR_RTS
+
+
+def is_pi4_pin_high(guest: Guest, number: int) -> bool:
+    """Return the level of a pin of `Pi4`, below 32, from its register, read from outside."""
+    printed = guest.qmp.monitor(f"xp /1wx {_BCM2711_GPLEV0:#x}")
+    return bool(int(printed.split(":")[1], 16) >> number & 1)
+
+
+def rs485_flags(guest: Guest) -> tuple[int, int, int]:
+    """Return the flags that the driver of /dev/ttyAMA0 has in force, and its delays around sending in ms."""
+    flags, before_ms, after_ms = guest.run(f"python3 -c '{_FLAGS}'").out.split()
+    return int(flags), int(before_ms), int(after_ms)
 
 
 def pin(guest: Guest, number: int) -> int:

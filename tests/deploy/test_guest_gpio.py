@@ -7,8 +7,9 @@ from collections.abc import Iterator
 import pytest
 
 from tests.deploy import site
-from tests.deploy.guest import FarEnd, Guest
-from tests.support.frames import link_status, link_status_request
+from tests.deploy.far_end import FarEnd
+from tests.deploy.guest import Guest
+from tests.support.frames import link_status_request
 from tests.support.raw_peers import RawMaster
 from tests.support.waiting import until
 
@@ -28,15 +29,8 @@ def bridge(guest: Guest) -> Guest:
 @pytest.fixture
 def rtu(bridge: Guest) -> Iterator[FarEnd]:
     """The RTU at the other end of the line."""
-    with bridge.serial(1) as rtu:
+    with bridge.far_end("ttyS1") as rtu:
         yield rtu
-
-
-def _poll(master: RawMaster, rtu: FarEnd) -> None:
-    master.send(link_status_request(10).octets)
-    assert rtu.read_frame() == link_status_request(10).octets
-    rtu.write(link_status(10).octets)
-    assert master.read_frame() == link_status(10).octets
 
 
 def test_the_pins_are_the_services_alone(bridge: Guest) -> None:
@@ -55,7 +49,7 @@ def test_the_led_follows_the_master(bridge: Guest, rtu: FarEnd) -> None:
     assert never.lit_share == 0, "nobody was there since the start"
 
     with RawMaster("127.0.0.1", bridge.port(site.PORT)) as master:
-        _poll(master, rtu)
+        site.exchange(master, rtu)
         until(
             lambda: site.watch(bridge, site.LED_PIN, for_s=1.0).lit_share == 1,
             "on and steady while nothing is missing",
@@ -67,7 +61,7 @@ def test_the_led_follows_the_master(bridge: Guest, rtu: FarEnd) -> None:
         within_s=LED_WITHIN_S,
     )
     with RawMaster("127.0.0.1", bridge.port(site.PORT)) as master:
-        _poll(master, rtu)
+        site.exchange(master, rtu)
         until(
             lambda: site.watch(bridge, site.LED_PIN, for_s=1.0).lit_share == 1,
             "on again when he is back",
@@ -93,7 +87,7 @@ def test_the_system_led_beats(bridge: Guest) -> None:
 
 def test_the_pins_are_dark_when_the_service_has_ended(bridge: Guest, rtu: FarEnd) -> None:
     with RawMaster("127.0.0.1", bridge.port(site.PORT)) as master:
-        _poll(master, rtu)
+        site.exchange(master, rtu)
         bridge.run("systemctl stop rtu-bridge")
     assert [site.pin(bridge, number) for number in (site.LED_PIN, site.SYSTEM_PIN)] == [0, 0]
     bridge.run("systemctl start rtu-bridge")

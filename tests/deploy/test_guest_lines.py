@@ -5,48 +5,38 @@ from __future__ import annotations
 import pytest
 
 from tests.deploy import site
-from tests.deploy.guest import FarEnd, Guest
-from tests.support.frames import link_status, link_status_request
+from tests.deploy.guest import Guest
 from tests.support.raw_peers import RawMaster
 from tests.support.waiting import until
 
 pytestmark = [pytest.mark.guest, pytest.mark.timeout(900)]
 
-ADAPTER = "/dev/serial/by-id/usb-QEMU_QEMU_USB_SERIAL_AAA1-if00-port0"
-
-
-def _poll(master: RawMaster, rtu: FarEnd) -> None:
-    master.send(link_status_request(10).octets)
-    assert rtu.read_frame() == link_status_request(10).octets
-    rtu.write(link_status(10).octets)
-    assert master.read_frame() == link_status(10).octets
-
 
 def test_frames_pass_a_16550(guest: Guest) -> None:
     site.configure(guest, site.configuration("/dev/ttyS2"))
     site.wait_for_line(guest, is_up=True)
-    with guest.serial(2) as rtu, RawMaster("127.0.0.1", guest.port(site.PORT)) as master:
+    with guest.far_end("ttyS2") as rtu, RawMaster("127.0.0.1", guest.port(site.PORT)) as master:
         for _ in range(20):
-            _poll(master, rtu)
+            site.exchange(master, rtu)
     (outstation,) = site.status(guest)["outstations"]
     assert (outstation["frames_from_master"], outstation["frames_to_master"]) == (20, 20)
 
 
 def test_an_adapter_is_plugged_in_and_pulled_out(guest: Guest) -> None:
-    site.configure(guest, site.configuration(ADAPTER))
+    site.configure(guest, site.configuration(site.ADAPTER))
     assert "not open: bay" in guest.run("systemctl show -p StatusText rtu-bridge").out
     with RawMaster("127.0.0.1", guest.port(site.PORT)) as master:
         for _ in range(2):
-            with guest.plug_in("usb1") as rtu:
+            with guest.far_end("usb1") as rtu:
                 site.wait_for_line(guest, is_up=True)
                 guest.until("systemctl show -p StatusText rtu-bridge", "all lines are open")
-                _poll(master, rtu)
+                site.exchange(master, rtu)
             site.wait_for_line(guest, is_up=False)
     assert guest.run("systemctl show -p NRestarts --value rtu-bridge").out.strip() == "0"
 
 
 def test_an_adapter_answers_at_once_and_needs_no_alias_if_it_has_a_serial_number(guest: Guest) -> None:
-    with guest.plug_in("usb2"):
+    with guest.far_end("usb2"):
         guest.until("ls /dev/serial/by-id", "BBB2")
         device = guest.run("readlink -f /dev/serial/by-id/*BBB2*").out.strip()
         timer = f"/sys/bus/usb-serial/devices/{device.removeprefix('/dev/')}/latency_timer"
@@ -55,7 +45,7 @@ def test_an_adapter_answers_at_once_and_needs_no_alias_if_it_has_a_serial_number
 
 
 def test_an_adapter_without_a_serial_number_of_its_own_is_known_by_its_socket(guest: Guest) -> None:
-    with guest.plug_in("cheap"):
+    with guest.far_end("cheap"):
         aliases = guest.until("ls /dev", "rtu-usb-")
         (alias,) = [name for name in aliases.split() if name.startswith("rtu-usb-")]
         target = guest.run(f"readlink -f /dev/{alias} /dev/serial/by-id/*_0001-*").out.split()
@@ -67,7 +57,7 @@ def test_an_adapter_without_a_serial_number_of_its_own_is_known_by_its_socket(gu
 
 
 def test_the_system_led_flashes_fast_while_a_line_is_missing(guest: Guest) -> None:
-    site.configure(guest, site.configuration(ADAPTER))
+    site.configure(guest, site.configuration(site.ADAPTER))
     until(
         lambda: site.watch(guest, site.SYSTEM_PIN, for_s=2.0).changes >= 8,
         "fast flashes",

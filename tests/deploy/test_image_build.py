@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-import os
 import re
-import shutil
-import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 import pytest
 
+from tests.deploy.card import Card
 from tests.deploy.conftest import DEPLOY
-from tests.deploy.twin import Card
+from tests.deploy.tools import run_tool
+from tests.support import peers
 
 sys.path.insert(0, str(DEPLOY / "image"))
 sys.path.insert(0, str(DEPLOY / "package"))
@@ -45,8 +44,8 @@ Version: 1
 @pytest.fixture(scope="module")
 def system(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What make-system.sh would make, with other content."""
-    if missing := [tool for tool in assemble.TOOLS if _which(tool) is None]:
-        pytest.skip(f"not installed: {', '.join(missing)}")
+    for tool in assemble.TOOLS:
+        peers.require(tool)
     folder = tmp_path_factory.mktemp("system")
     (folder / "root.sqfs").write_bytes(b"hsqs" + b"root" * 5000)
     (folder / "kernel").write_bytes(b"kernel" * 1000)
@@ -57,10 +56,6 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "overlays").mkdir()
     (folder / "overlays/uart3.dtbo").write_bytes(b"overlay")
     return folder
-
-
-def _which(tool: str) -> str | None:
-    return shutil.which(tool, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
 
 
 @pytest.fixture(scope="module")
@@ -154,10 +149,7 @@ def test_the_block_map_writes_what_matters(made: Path, tmp_path: Path) -> None:
     assert int(document.findtext("MappedBlocksCount", "0")) == mapped < SIZE // BLOCK // 4
     for number in (1, 2, 3):
         fat = Card(used).extract(number, tmp_path / "fat")
-        checked = subprocess.run(
-            [_which("fsck.vfat") or "fsck.vfat", "-n", str(fat)], capture_output=True, timeout=60
-        )
-        assert checked.returncode == 0, checked.stdout.decode()
+        run_tool("fsck.vfat", "-n", fat)
     with used.open("rb") as card:
         card.seek(PARTITIONS[7].offset)
         assert not any(card.read(1024 * 1024)), "the data partition would not count as new"

@@ -13,7 +13,7 @@ from tests.deploy.conftest import DEPLOY
 
 pytestmark = [pytest.mark.wire]
 
-UNITS = sorted((DEPLOY / "systemd").glob("*.service"))
+UNITS = sorted((DEPLOY / "systemd").iterdir())
 RULES = sorted((DEPLOY / "udev").glob("*.rules"))
 MOST_EXPOSURE = 2.0
 _RULE_KEY = re.compile(r'[A-Z]+(\{[^}]+\})?(==|!=|\+=|:=|=)"[^"]*"$')

@@ -24,6 +24,9 @@ _REMEDIES = {
     "socat": "apt-get install socat",
     "ser2net": "apt-get install ser2net",
     "promtool": "make promtool, or apt-get install prometheus",
+    "mkfs.vfat": "apt-get install dosfstools",
+    "mcopy": "apt-get install mtools",
+    "sfdisk": "apt-get install fdisk",
 }
 _SYSTEM_PROGRAMS = "/usr/local/sbin:/usr/sbin:/sbin"
 

@@ -22,7 +22,7 @@ mmdebstrap --architectures=amd64 --variant=apt --format=tar \
 	--essential-hook='printf "Package: linux-*\nPin: release n=trixie-backports\nPin-Priority: 600\n" > "$1/etc/apt/preferences.d/kernel"' \
 	--essential-hook="$late" \
 	--customize-hook='rm "$1/usr/local/sbin/update-initramfs" "$1/usr/local/sbin/depmod"' \
-	--customize-hook='version=$(ls "$1/usr/lib/modules"); chroot "$1" depmod "$version"; chroot "$1" update-initramfs -c -k "$version"' \
+	--customize-hook='set -e; version=$(ls "$1/usr/lib/modules"); chroot "$1" depmod "$version"; chroot "$1" update-initramfs -c -k "$version"' \
 	--customize-hook='cp "$1"/boot/vmlinuz-* "$1/boot/kernel"; mv "$1"/boot/initrd.img-* "$1/boot/initrd"; rm "$1"/boot/vmlinuz-*' \
 	--include="$(paste -sd, "$here/packages.list")" \
 	trixie "$out" \

@@ -16,7 +16,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 IMAGE = Path(__file__).parent
@@ -30,7 +31,7 @@ from wheels import cache_folder  # noqa: E402
 
 NAMES = {"arm64": "raspberrypi-arm64", "amd64": "twin-amd64"}
 """The kinds of machine, as updates name them."""
-TOOLS = {"mmdebstrap": "mmdebstrap", "sqfstar": "squashfs-tools", **assemble.TOOLS}
+TOOLS = {"mmdebstrap": "mmdebstrap", "depmod": "kmod", "sqfstar": "squashfs-tools", **assemble.TOOLS}
 _ARM_TOOLS = {"dtc": "device-tree-compiler", "xz": "xz-utils", "arch-test": "arch-test qemu-user-static"}
 _ROOT_WITHIN_S = 7200
 _SYSTEM_WITHIN_S = 1800
@@ -94,40 +95,65 @@ def image(into: Path, signers: Path | None, url: str) -> Path:
     """Return the path of the compressed image; what belongs to it is beside it."""
     folder = system("arm64", signers)
     with tempfile.TemporaryDirectory(prefix="rtu-bridge-image-") as temporary:
-        overlays = Path(temporary) / "overlays"
-        _run([DEPLOY / "overlays/build.sh", overlays], within_s=60)
         _note("assembling the disk")
-        assemble.assemble(folder, overlays, Path(temporary), source_date_epoch())
+        assemble.assemble(
+            folder, overlays(Path(temporary) / "overlays"), Path(temporary), source_date_epoch()
+        )
         _note("compressing it")
         name = f"rtu-bridge-{package_version()}-{NAMES['arm64']}"
         return publish(Path(temporary), folder / "status", into, name, source_date_epoch(), url)
 
 
+def overlays(into: Path) -> Path:
+    """Compile our overlays into a folder and return it."""
+    _run([DEPLOY / "overlays/build.sh", into], within_s=60)
+    return into
+
+
+def root(architecture: str) -> Path:
+    """Return the root file system for the recipe as it is, built if need be."""
+    path = root_path(architecture)
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _note(f"building {path} ({'a quarter of an hour' if architecture == 'arm64' else 'two minutes'})")
+        partial = path.with_suffix(f".{os.getpid()}.tar")
+        make_root(architecture, partial)
+        partial.replace(path)
+    return path
+
+
+def make_root(architecture: str, into: Path) -> None:
+    """Build a root file system from Debian's archive. Raises `subprocess.CalledProcessError`."""
+    _run([IMAGE / "make-root.sh", architecture, into], within_s=_ROOT_WITHIN_S)
+
+
 def system(architecture: str, signers: Path | None) -> Path:
     """Return the folder of a system with the package of this tree, built if need be: see make-system.sh."""
-    root = root_path(architecture)
-    if not root.exists():
-        root.parent.mkdir(parents=True, exist_ok=True)
-        _note(f"building {root} ({'a quarter of an hour' if architecture == 'arm64' else 'two minutes'})")
-        partial = root.with_suffix(f".{os.getpid()}.tar")
-        _run([IMAGE / "make-root.sh", architecture, partial], within_s=_ROOT_WITHIN_S)
-        partial.replace(root)
-    with tempfile.TemporaryDirectory(prefix="rtu-bridge-image-") as temporary:
-        package = build(architecture, Path(temporary))
-        appliance = Path(temporary) / "appliance"
-        _write_appliance(appliance, architecture, signers)
-        scripts = [IMAGE / name for name in ("make-system.sh", "assemble.py", "layout.py", "config.txt")]
+    base = root(architecture)
+    with parts(architecture, signers) as (package, appliance):
+        names = ("make-system.sh", "trust_bytecode.py", "assemble.py", "layout.py", "config.txt")
+        scripts = [IMAGE / name for name in names]
         files = [path for path in sorted((IMAGE / "files").rglob("*")) if path.is_file()]
         inputs = [*scripts, IMAGE / "README.txt", *files, *sorted(appliance.iterdir()), package]
-        made = root.parent / f"system-{architecture}-{_hash(inputs, root.name)}"
+        made = base.parent / f"system-{architecture}-{_hash(inputs, base.name)}"
         if not made.exists():
             _note(f"building {made}")
             partial = made.with_name(f"{made.name}.{os.getpid()}")
-            make_system(architecture, root, package, appliance, partial)
+            make_system(architecture, base, package, appliance, partial)
             partial.replace(made)
     os.utime(made)
     _forget_old(made, architecture)
     return made
+
+
+@contextmanager
+def parts(architecture: str, signers: Path | None) -> Iterator[tuple[Path, Path]]:
+    """Have the package of this tree and the folder that says which image this is, for a block."""
+    with tempfile.TemporaryDirectory(prefix="rtu-bridge-image-") as temporary:
+        package = build(architecture, Path(temporary))
+        appliance = Path(temporary) / "appliance"
+        _write_appliance(appliance, architecture, signers)
+        yield package, appliance
 
 
 def make_system(architecture: str, root: Path, package: Path, appliance: Path, into: Path) -> None:

@@ -10,6 +10,8 @@ architecture=$1 out=$2
 here=$(cd "$(dirname "$0")" && pwd)
 mirror=${DEBIAN_MIRROR:-http://deb.debian.org/debian}
 mirror=${mirror%/}
+# No file is younger than this. The root is kept over many commits, so it is none of theirs.
+export SOURCE_DATE_EPOCH=1763164800
 # Run once at the end instead of after every package.
 late='for tool in update-initramfs depmod; do printf "#!/bin/sh\n" > "$1/usr/local/sbin/$tool"; chmod 755 "$1/usr/local/sbin/$tool"; done'
 packages=$(cat "$here/packages.list" "$here/packages.$architecture.list" | paste -sd, -)
@@ -29,8 +31,8 @@ mmdebstrap --architectures="$architecture" --variant=apt --format=tar \
 	--essential-hook='printf "Package: linux-*\nPin: release n=trixie-backports\nPin-Priority: 600\n" > "$1/etc/apt/preferences.d/kernel"' \
 	--essential-hook="$late" \
 	--customize-hook='rm "$1/usr/local/sbin/update-initramfs" "$1/usr/local/sbin/depmod"' \
-	--customize-hook='version=$(ls "$1/usr/lib/modules"); depmod -b "$1" "$version"; rm -f "$1"/etc/initramfs/post-update.d/z50-raspi-firmware; chroot "$1" update-initramfs -c -k "$version"' \
-	--customize-hook='mv "$1"/boot/vmlinuz-* "$1/boot/kernel"; mv "$1"/boot/initrd.img-* "$1/boot/initrd"; rm -rf "$1"/boot/firmware/*' \
+	--customize-hook='set -e; version=$(ls "$1/usr/lib/modules"); depmod -b "$1" "$version"; rm -f "$1"/etc/initramfs/post-update.d/z50-raspi-firmware; chroot "$1" update-initramfs -c -k "$version"' \
+	--customize-hook='mv "$1"/boot/vmlinuz-* "$1/boot/kernel"; mv "$1"/boot/initrd.img-* "$1/boot/initrd"; rm -rf "$1"/boot/firmware/* "$1"/etc/ssh/ssh_host_*' \
 	--include="$packages" \
 	trixie "$out" \
 	"deb $mirror trixie main non-free-firmware" \

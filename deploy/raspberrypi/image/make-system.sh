@@ -35,13 +35,14 @@ mmdebstrap --quiet --architectures="$architecture" --variant=custom --format=tar
 	--setup-hook="tar -x -C \"\$1\" -f '$root'" \
 	--customize-hook="upload '$package' /tmp/package.deb" \
 	--customize-hook='chroot "$1" dpkg -i /tmp/package.deb; rm "$1/tmp/package.deb"' \
+	--customize-hook="python3 -I '$here/trust_bytecode.py' \"\$1/usr\"" \
 	--customize-hook="tar-in '$out/files.tar' /" \
 	--customize-hook="chroot \"\$1\" systemctl --quiet enable systemd-networkd systemd-resolved systemd-timesyncd $enabled" \
 	--customize-hook='chroot "$1" systemctl --quiet disable wpa_supplicant nftables systemd-networkd-wait-online 2>/dev/null || true' \
 	--customize-hook='chroot "$1" systemctl --quiet mask ssh.service ssh.socket sshd-keygen.service apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer fstrim.timer e2scrub_all.timer e2scrub_reap.service getty@tty1.service serial-getty@ttyS0.service ldconfig.service systemd-update-done.service systemd-journal-catalog-update.service systemd-pcrphase.service' \
 	--customize-hook='ln -sf /run/rtu-bridge-appliance/bridge.toml "$1/etc/rtu-bridge/bridge.toml"; ln -sf ../run/systemd/resolve/stub-resolv.conf "$1/etc/resolv.conf"' \
 	--customize-hook='chroot "$1" systemctl --quiet set-default multi-user.target; mkdir -p "$1/etc/systemd/system-generators"; ln -s /dev/null "$1/etc/systemd/system-generators/systemd-ssh-generator"' \
-	--customize-hook='mkdir -p "$1/boot/config" "$1/data"; rm -f "$1"/etc/ssh/ssh_host_*; : > "$1/etc/machine-id"' \
+	--customize-hook='mkdir -p "$1/boot/config" "$1/data"; : > "$1/etc/machine-id"' \
 	--customize-hook='rm -rf "$1"/boot/kernel "$1"/boot/initrd "$1"/boot/System.map-* "$1"/boot/firmware "$1"/usr/lib/raspi-firmware "$1"/usr/lib/linux-image-* "$1"/usr/lib/modules/*/dtb' \
 	--customize-hook='rm -rf "$1"/var/lib/apt/lists/* "$1"/var/cache/apt/* "$1"/var/cache/ldconfig/* "$1"/var/cache/debconf/*-old "$1"/var/lib/dpkg/*-old "$1"/var/lib/systemd/random-seed "$1"/var/lib/dbus/machine-id "$1"/etc/*- "$1"/run/*; find "$1/var/log" -type f -delete' \
 	trixie - - </dev/null >"$out/root.tar"
