@@ -75,9 +75,10 @@ guest: $(VENV)/.installed
 	$(BIN)/python -m tests.deploy.guest "$$image"
 
 # For Raspberry Pi, in dist/: a quarter of an hour of emulation the first time, then some minutes.
+# SIGNERS=release.pub: it accepts updates that are signed by this key. KEY=release: the update to it is made and signed.
 image: $(VENV)/.installed
 	@tests/install.sh $(ARM64_TOOLS)
-	$(BIN)/python deploy/raspberrypi/image/build_image.py arm64
+	$(BIN)/python deploy/raspberrypi/image/build_image.py arm64 $(if $(SIGNERS),--signers "$(SIGNERS)") $(if $(KEY),--key "$(KEY)")
 
 # The same for this kind of machine, which image-test boots: two minutes the first time, then half a minute.
 image-twin: $(VENV)/.installed

@@ -12,7 +12,7 @@ from tests.deploy.tools import run_tool
 sys.path.insert(0, str(Path(__file__).parents[2] / "deploy/raspberrypi/image"))
 from layout import BOOT_A, BOOT_B, CONFIG, DATA, MIB, PARTITIONS  # a folder of scripts
 
-__all__ = ["BOOT_A", "BOOT_B", "CONFIG", "DATA", "Card"]
+__all__ = ["BOOT_A", "BOOT_B", "CONFIG", "DATA", "MIB", "PARTITIONS", "Card"]
 
 _SIZE = 2048 * MIB
 """Of a card. QEMU takes powers of two only."""

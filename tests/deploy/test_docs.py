@@ -38,13 +38,21 @@ OF_THE_SYSTEM = {
     "/run/rtu-bridge-appliance/config.txt": "made by the first boot",
     "/proc/tty/driver/ttyAMA": "the kernel's",
     "/proc/sysrq-trigger": "the kernel's",
+    "/tmp": "the system's",
+    "root@box-feeder-7.local:/tmp": "the same on a box",
     "/sys/class/thermal/thermal_zone0/temp": "the kernel's",
     "config.txt": "the firmware's",
     "bootcode.bin": "the firmware's",
     "autoboot.txt": "the firmware's",
 }
 OF_THE_READER = {"before.json", "capture.pcap", "bridge.toml.txt"}
-BUILT = {"rtu-bridge_*_arm64.deb", "dist/rtu-bridge_*_arm64.deb"}
+BUILT = {
+    "rtu-bridge_*_arm64.deb",
+    "dist/rtu-bridge_*_arm64.deb",
+    "dist/rtu-bridge-VERSION-raspberrypi-arm64.img.xz",
+    "dist/rtu-bridge-*-raspberrypi-arm64.update",
+    "/tmp/rtu-bridge-*.update",
+}
 
 
 def _text(path: Path) -> str:
@@ -77,7 +85,7 @@ def _table(text: str, head: str) -> list[list[str]]:
 
 def _words_that_are_paths(code: str) -> Iterator[str]:
     for word in code.split():
-        word = word.strip('",;').removeprefix("./")
+        word = word.strip("\"',;").removeprefix("./")
         is_absolute = re.match(r"/[a-z]", word)  # and not /RE, a pin
         is_relative = re.search(r"\w/|\.(toml|txt|dts|md|py|sh|json|deb|bin|pcap)$", word)
         if (is_absolute or is_relative) and "=" not in word and "<" not in word:

@@ -14,7 +14,7 @@ import pytest
 from tests.deploy import site, stacks
 from tests.deploy.boards import WATCHDOG_LOG, Pi4, Virt
 from tests.deploy.box import Box
-from tests.deploy.card import Card
+from tests.deploy.card import BOOT_A, Card
 from tests.deploy.far_end import Cable
 from tests.deploy.test_system_files import MOST_EXPOSURE
 from tests.support.opendnp3 import Opendnp3, values_of_every_kind
@@ -131,3 +131,24 @@ def _writes_of_watchdog(pi: Box) -> int:
     """Return how often its counter was set so far."""
     log = (pi.folder / WATCHDOG_LOG).read_text(encoding="utf-8")
     return len(re.findall(r"^bcm2835-dbus: unimplemented device write .*offset 0x0*24,", log, re.MULTILINE))
+
+
+def test_pi_tells_the_firmware_of_a_line_on_the_header_and_starts_again_once(
+    flashed: Path, tmp_path: Path
+) -> None:
+    card = Card.flashed(flashed, tmp_path)
+    card.put("bridge.toml", site.configuration("/dev/rtu-uart3", line='direction = "rs485"'))
+    # A restart ends this QEMU. It comes before anything else does.
+    with pytest.raises(AssertionError, match="QEMU ended with 0"), Box(card, board=Pi4()):
+        pass
+    lines = (card.get("rtu-bridge.txt", partition=BOOT_A) or b"").decode().splitlines()
+    assert "dtoverlay=uart3-rs485" in lines
+    assert "the box starts again once" in (card.get("bridge.notes.txt") or b"").decode()
+
+    with Box(card, board=Pi4()) as pi:
+        assert "dtoverlay=uart3-rs485" in pi.read("/run/rtu-bridge-appliance/config.txt").decode()
+        assert pi.run("ls /data/rtu-bridge").out.split() == ["bridge.toml"]
+        # QEMU's firmware does not know of tryboot, and an update is refused before anything is written.
+        assert pi.read("/sys/module/rtu_bridge_tryboot/parameters/answered") == b"N\n"
+        assert "cannot have the firmware try a slot" in pi.run("rtu-bridge-update /none", status=1).err
+    assert "starts again" not in (card.get("bridge.notes.txt") or b"").decode()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import itertools
 import re
+import shutil
+import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
@@ -20,9 +22,14 @@ sys.path.insert(0, str(DEPLOY / "image"))
 sys.path.insert(0, str(DEPLOY / "package"))
 sys.path.insert(0, str(DEPLOY))
 import assemble  # folders of scripts, not packages
+import build_image
+from appliance import signature
+from appliance.bundle import Bundle, UpdateError
+from appliance.firmware_lines import USUAL, file_of, statements
+from appliance.places import LINES
 from appliance.slots import Slot, autoboot_text, default_slot, running_slot
 from block_map import BLOCK, block_map
-from layout import PARTITIONS, SIZE, sfdisk_script
+from layout import PARTITIONS, SECTOR, SIZE, sfdisk_script
 from sbom import bill_of_materials
 
 EPOCH_S = 1_700_000_000
@@ -111,10 +118,57 @@ def test_a_slot_boots_its_own_root(made: Path, slot: Slot, boot: int, root: int)
         assert file.read(4) == b"hsqs"
 
 
-def test_the_overlays_of_config_txt_are_ours() -> None:
-    named = re.findall(r"^dtoverlay=([\w-]+)", (DEPLOY / "image/config.txt").read_text(), re.MULTILINE)
-    assert named
-    assert {f"{name}.dts" for name in named} <= {path.name for path in (DEPLOY / "overlays").glob("*.dts")}
+@pytest.mark.parametrize("boot", [2, 3])
+def test_config_txt_includes_the_lines_that_the_box_writes(made: Path, boot: int) -> None:
+    card = Card(made / "disk.img")
+    config_txt = (card.get("config.txt", partition=boot) or b"").decode()
+    octets = card.get(LINES, partition=boot) or b""
+    assert statements(config_txt)[-1] == f"include {LINES}"
+    # Each overlay is named in one place, and what the box would write is there already.
+    assert "dtoverlay" not in config_txt
+    assert octets == file_of(USUAL)
+    assert len(octets) == SECTOR
+
+
+def test_an_image_trusts_the_keys_that_it_is_given(tmp_path: Path) -> None:
+    if shutil.which("ssh-keygen") is None:
+        pytest.skip("ssh-keygen is not installed")
+    for name in ("release", "other"):
+        command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(tmp_path / name)]
+        subprocess.run(command, check=True, timeout=60)
+    build_image._write_appliance(tmp_path / "appliance", "arm64", tmp_path / "release.pub")
+    signers = tmp_path / "appliance/update-signers"
+
+    signature.verify(b"manifest", signature.sign(b"manifest", tmp_path / "release"), signers)
+    with pytest.raises(UpdateError, match="is not signed with a key of this image"):
+        signature.verify(b"manifest", signature.sign(b"manifest", tmp_path / "other"), signers)
+
+
+def test_without_keys_it_trusts_nobody_and_a_private_one_is_refused(tmp_path: Path) -> None:
+    build_image._write_appliance(tmp_path / "none", "arm64", None)
+    assert [path.name for path in (tmp_path / "none").iterdir()] == ["image.json"]
+
+    (tmp_path / "release").write_text("-----BEGIN OPENSSH PRIVATE KEY-----\nx\n")
+    with pytest.raises(UpdateError, match="no public key"):
+        build_image._write_appliance(tmp_path / "private", "arm64", tmp_path / "release")
+
+
+def test_the_update_to_an_image_is_what_an_image_accepts(system: Path, made: Path, tmp_path: Path) -> None:
+    if shutil.which("ssh-keygen") is None:
+        pytest.skip("ssh-keygen is not installed")
+    key = tmp_path / "release"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True, timeout=60)
+    (tmp_path / "update").write_bytes(build_image.update(system, made, key))
+    signers = tmp_path / "signers"
+    signers.write_text(signature.signers_of(key.with_suffix(".pub").read_text()))
+
+    with Bundle(tmp_path / "update", lambda text, sign: signature.verify(text, sign, signers)) as bundle:
+        bundle.check()
+        assert bundle.manifest.image == "raspberrypi-arm64"
+        boot = bundle.manifest.parts["boot"]
+        for slot in Slot:
+            content = b"".join(bundle.content(boot, slot))
+            assert content == (made / f"boot-{slot.value}.vfat").read_bytes()
 
 
 def test_what_does_not_fit_is_refused(system: Path, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from tests.deploy import site
 from tests.deploy.box import Box
-from tests.deploy.card import DATA, Card
+from tests.deploy.card import BOOT_A, BOOT_B, DATA, MIB, PARTITIONS, Card
 from tests.deploy.tools import run_tool
 from tests.support.frames import link_status_request
 from tests.support.raw_peers import RawMaster
@@ -122,3 +122,67 @@ def test_with_a_full_data_partition_it_runs_what_is_on_the_card(card: Card) -> N
         site.wait_until_up(twin)
         with twin.far_end("ttyS2") as rtu:
             site.poll(twin, rtu)
+
+
+def test_with_a_damaged_data_partition_it_is_made_anew(card: Card) -> None:
+    card.put("bridge.toml", site.configuration("/dev/ttyS1"))
+    with Box(card) as twin:
+        site.wait_until_up(twin)
+        twin.run("sync")
+    # As a card that dies: what looks like a file system and is none.
+    with card.disk.open("r+b") as file:
+        file.seek(PARTITIONS[DATA].offset + 2048)
+        file.write(b"\xa5" * 4 * MIB)
+    with Box(card) as twin:
+        site.wait_until_up(twin)
+        assert "/data" in twin.run("findmnt -no TARGET /data").out
+        assert twin.read("/data/rtu-bridge/bridge.toml").decode() == site.configuration("/dev/ttyS1")
+        said = twin.run("journalctl -u rtu-bridge-repair -o cat --no-pager").out
+        assert "repair: the data partition was" in said
+
+
+def test_without_a_configuration_it_shows_that_it_is_alive_and_says_why(card: Card) -> None:
+    with Box(card) as twin:
+        twin.until(
+            "journalctl -u rtu-bridge-unconfigured -o cat --no-pager",
+            "system_led=GPIO26",
+            within_s=site.COMES_UP_WITHIN_S,
+        )
+        light = site.watch(twin, site.SYSTEM_PIN, for_s=8.0)
+        # A second on, a second off.
+        assert 0.3 < light.lit_share < 0.7, light
+        said = twin.run("rtu-bridge status 2>&1", status=None).out
+        assert "bridge.toml: is not there; put it on the card" in said
+        assert twin.run("systemctl show -p ActiveState rtu-bridge").out == "ActiveState=inactive\n"
+        site.assert_nothing_failed(twin)
+
+
+def test_the_boot_partition_is_read_and_written_in_place(card: Card) -> None:
+    """Elsewhere than on a Pi the first boot has nothing to tell a firmware; how it would is the same."""
+    card.put("bridge.toml", site.configuration("/dev/ttyS1"))
+    with Box(card) as twin:
+        site.wait_until_up(twin)
+        assert twin.run(f"python3 -I -c '{_REWRITE}'").out.split() == ["512", "True"]
+        assert twin.run("findmnt /run/rtu-bridge-appliance/boot", status=None).status != 0
+    lines = (card.get("rtu-bridge.txt", partition=BOOT_A) or b"").decode()
+    assert "dtoverlay=uart3-rs485" in lines.splitlines()
+    assert card.get("rtu-bridge.txt", partition=BOOT_B) != lines.encode()
+
+
+_REWRITE = """
+import sys
+sys.path.insert(0, "/usr/lib/rtu-bridge")
+from pathlib import Path
+from appliance.boot_slot import BootSlots
+from appliance.firmware_lines import file_of
+from appliance.media import Media
+from appliance.mounts import mounted_from, partition
+from appliance.places import Places
+places = Places()
+card = mounted_from(places.mounts.read_text(), places.card)
+device = Path(partition(card, 2))
+slots = BootSlots(Media())
+before = slots.read(device)
+slots.write(device, file_of(["dtoverlay=uart3-rs485"]))
+print(len(before.lines_file), "include rtu-bridge.txt" in before.config_txt)
+"""

@@ -13,7 +13,9 @@ from pathlib import Path
 IMAGE = Path(__file__).parent
 sys.path.insert(0, str(IMAGE.parent))
 
-from appliance.slots import Slot, autoboot_text  # noqa: E402  # beside this folder
+from appliance.firmware_lines import USUAL, file_of  # noqa: E402  # beside this folder
+from appliance.places import LINES  # noqa: E402
+from appliance.slots import Slot, autoboot_text  # noqa: E402
 from layout import (  # noqa: E402
     BOOT_A,
     BOOT_B,
@@ -90,6 +92,7 @@ def _boot_files(system: Path, overlays: Path | None, slot: Slot) -> Mapping[str,
         "initrd.img": system / "initrd",
         "cmdline.txt": f"{command_line(slot)}\n".encode(),
         "config.txt": IMAGE / "config.txt",
+        LINES: file_of(USUAL),
     }
     for pattern in _FIRMWARE:
         files |= {path.name: path for path in (system / "firmware").glob(pattern)}

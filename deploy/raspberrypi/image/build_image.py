@@ -14,6 +14,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
 import time
 from collections.abc import Iterable, Iterator
@@ -25,6 +26,8 @@ DEPLOY = IMAGE.parent
 sys.path.insert(0, str(DEPLOY / "package"))
 
 import assemble  # noqa: E402  # folders of scripts, not packages
+from appliance import make_update, signature  # noqa: E402  # found by what assemble adds to the path
+from appliance.bundle import UpdateError  # noqa: E402
 from build_deb import build, package_version, source_date_epoch  # noqa: E402
 from release import publish  # noqa: E402
 from wheels import cache_folder  # noqa: E402
@@ -32,9 +35,11 @@ from wheels import cache_folder  # noqa: E402
 NAMES = {"arm64": "raspberrypi-arm64", "amd64": "twin-amd64"}
 """The kinds of machine, as updates name them."""
 TOOLS = {"mmdebstrap": "mmdebstrap", "depmod": "kmod", "sqfstar": "squashfs-tools", **assemble.TOOLS}
+TRYBOOT = [DEPLOY / "tryboot" / name for name in ("build.sh", "Makefile", "rtu_bridge_tryboot.c")]
 _ARM_TOOLS = {"dtc": "device-tree-compiler", "xz": "xz-utils", "arch-test": "arch-test qemu-user-static"}
 _ROOT_WITHIN_S = 7200
 _SYSTEM_WITHIN_S = 1800
+_MODULE_WITHIN_S = 1800
 _KEEP_S = 3600
 
 
@@ -43,7 +48,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("architecture", choices=NAMES)
     parser.add_argument("--into", type=Path, default=DEPLOY.parents[1] / "dist", metavar="FOLDER")
-    parser.add_argument("--signers", type=Path, help="file of those whose updates are accepted")
+    parser.add_argument("--signers", type=Path, help="public keys of those whose updates are accepted")
+    parser.add_argument("--key", type=Path, help="private key to sign an update with, which is made then")
     parser.add_argument("--url", default="", help="where the image will be, for Raspberry Pi Imager")
     parser.add_argument("--root-path", action="store_true", help="print where the root is or would be kept")
     options = parser.parse_args()
@@ -57,12 +63,15 @@ def main() -> int:
         if options.architecture == "amd64":
             print(twin())
         else:
-            print(image(options.into, options.signers, options.url))
+            print(image(options.into, options.signers, options.url, options.key))
     except subprocess.CalledProcessError as error:
         print(f"{error.cmd[0]} failed with status {error.returncode}", file=sys.stderr)
         return 1
     except assemble.TooLargeError as error:
         print(error, file=sys.stderr)
+        return 1
+    except UpdateError as error:
+        print(f"{options.signers}: {error}", file=sys.stderr)
         return 1
     return 0
 
@@ -91,17 +100,31 @@ def twin() -> Path:
     return folder
 
 
-def image(into: Path, signers: Path | None, url: str) -> Path:
-    """Return the path of the compressed image; what belongs to it is beside it."""
+def image(into: Path, signers: Path | None, url: str, key: Path | None = None) -> Path:
+    """Return the path of the compressed image; what belongs to it is beside it.
+
+    With a `key` that is also the update to this image, signed by it.
+    """
     folder = system("arm64", signers)
     with tempfile.TemporaryDirectory(prefix="rtu-bridge-image-") as temporary:
         _note("assembling the disk")
         assemble.assemble(
             folder, overlays(Path(temporary) / "overlays"), Path(temporary), source_date_epoch()
         )
-        _note("compressing it")
         name = f"rtu-bridge-{package_version()}-{NAMES['arm64']}"
+        if key is not None:
+            _note("making the update")
+            into.mkdir(parents=True, exist_ok=True)
+            (into / f"{name}.update").write_bytes(update(folder, Path(temporary), key))
+        _note("compressing it")
         return publish(Path(temporary), folder / "status", into, name, source_date_epoch(), url)
+
+
+def update(system: Path, assembled: Path, key: Path) -> bytes:
+    """Return the file of an update to a system, signed by a key. Raises `subprocess.CalledProcessError`."""
+    boots = [(assembled / f"boot-{slot}.vfat").read_bytes() for slot in ("a", "b")]
+    root = (system / "root.sqfs").read_bytes()
+    return make_update.make(NAMES["arm64"], package_version(), (boots[0], boots[1]), root, key)
 
 
 def overlays(into: Path) -> Path:
@@ -133,6 +156,7 @@ def system(architecture: str, signers: Path | None) -> Path:
     with parts(architecture, signers) as (package, appliance):
         names = ("make-system.sh", "trust_bytecode.py", "assemble.py", "layout.py", "config.txt")
         scripts = [IMAGE / name for name in names]
+        scripts += TRYBOOT if architecture == "arm64" else ()
         files = [path for path in sorted((IMAGE / "files").rglob("*")) if path.is_file()]
         inputs = [*scripts, IMAGE / "README.txt", *files, *sorted(appliance.iterdir()), package]
         made = base.parent / f"system-{architecture}-{_hash(inputs, base.name)}"
@@ -159,7 +183,23 @@ def parts(architecture: str, signers: Path | None) -> Iterator[tuple[Path, Path]
 def make_system(architecture: str, root: Path, package: Path, appliance: Path, into: Path) -> None:
     """Install a package into a root, into a folder. Raises `subprocess.CalledProcessError`."""
     command: list[Path | str] = [IMAGE / "make-system.sh", architecture, root, package, appliance, into]
+    if architecture == "arm64":
+        command.append(tryboot_module(root))
     _run(command, within_s=_SYSTEM_WITHIN_S)
+
+
+def tryboot_module(root: Path) -> Path:
+    """Return the module that hands tryboot to the firmware, for a root's kernel, built if need be."""
+    with tarfile.open(root) as tar:
+        kernel = next(name.split("/")[4] for name in tar.getnames() if name.endswith("/modules.dep"))
+    folder = cache_folder() / "image" / f"tryboot-{_hash(TRYBOOT, kernel)}"
+    module = folder / "rtu_bridge_tryboot.ko"
+    if not module.exists():
+        _note(f"building {module} for {kernel} (two minutes)")
+        partial = folder.with_name(f"{folder.name}.{os.getpid()}")
+        _run([DEPLOY / "tryboot/build.sh", kernel, partial], within_s=_MODULE_WITHIN_S)
+        partial.replace(folder)
+    return module
 
 
 def _write_appliance(folder: Path, architecture: str, signers: Path | None) -> None:
@@ -167,7 +207,8 @@ def _write_appliance(folder: Path, architecture: str, signers: Path | None) -> N
     document = {"image": NAMES[architecture], "version": package_version()}
     (folder / "image.json").write_text(json.dumps(document) + "\n", encoding="utf-8")
     if signers is not None:
-        shutil.copyfile(signers, folder / "update-signers")
+        trusted = signature.signers_of(signers.read_text(encoding="utf-8"))
+        (folder / "update-signers").write_text(trusted, encoding="utf-8")
 
 
 def _hash(inputs: Iterable[Path], *others: str) -> str:

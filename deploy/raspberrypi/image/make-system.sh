@@ -1,11 +1,12 @@
 #!/bin/sh
-# make-system.sh ARCHITECTURE ROOT.tar PACKAGE.deb APPLIANCE OUT: the package installed into the root.
+# make-system.sh ARCHITECTURE ROOT.tar PACKAGE.deb APPLIANCE OUT [MODULE]: the package installed into the root.
 #
+# MODULE is a kernel module of our own for the root's kernel, which is loaded at boot.
 # APPLIANCE is the folder that becomes /etc/rtu-bridge-appliance. OUT gets root.sqfs, kernel, initrd, what
 # dpkg knows of its packages (status), and for arm64 in firmware/ what the boot partitions need beside them.
 # Root, or a user with sub-ids. With SOURCE_DATE_EPOCH the same input gives the same bits.
 set -eu
-architecture=$1 root=$2 package=$3 appliance=$4 out=$5
+architecture=$1 root=$2 package=$3 appliance=$4 out=$5 module=${6:-}
 here=$(cd "$(dirname "$0")" && pwd)
 units=$(cd "$here/../systemd" && ls)
 mkdir -p "$out"
@@ -23,9 +24,17 @@ fi
 	cp -R "$here/files/." "$tree/"
 	mkdir -p "$tree/etc/rtu-bridge-appliance"
 	cp "$appliance"/* "$tree/etc/rtu-bridge-appliance/"
+	if [ -n "$module" ]; then
+		kernel=$(tar -t -f "$root" --wildcards './usr/lib/modules/*/modules.dep' | cut -d/ -f5)
+		mkdir -p "$tree/usr/lib/modules/$kernel/updates" "$tree/usr/lib/modules-load.d"
+		cp "$module" "$tree/usr/lib/modules/$kernel/updates/"
+		basename "$module" .ko >"$tree/usr/lib/modules-load.d/rtu-bridge.conf"
+	fi
 	tar -c -C "$tree" --sort=name --mode=u=rwX,go=rX --owner=0 --group=0 --numeric-owner \
-		--mtime="@${SOURCE_DATE_EPOCH:-1}" -f "$out/files.tar" etc
+		--mtime="@${SOURCE_DATE_EPOCH:-1}" -f "$out/files.tar" $(ls "$tree")
 )
+index=true
+if [ -n "$module" ]; then index='depmod -b "$1" "$(ls "$1/usr/lib/modules")"'; fi
 enabled=
 for unit in $units; do
 	# Those that nothing else starts.
@@ -37,6 +46,7 @@ mmdebstrap --quiet --architectures="$architecture" --variant=custom --format=tar
 	--customize-hook='chroot "$1" dpkg -i /tmp/package.deb; rm "$1/tmp/package.deb"' \
 	--customize-hook="python3 -I '$here/trust_bytecode.py' \"\$1/usr\"" \
 	--customize-hook="tar-in '$out/files.tar' /" \
+	--customize-hook="$index" \
 	--customize-hook="chroot \"\$1\" systemctl --quiet enable systemd-networkd systemd-resolved systemd-timesyncd $enabled" \
 	--customize-hook='chroot "$1" systemctl --quiet disable wpa_supplicant nftables systemd-networkd-wait-online 2>/dev/null || true' \
 	--customize-hook='chroot "$1" systemctl --quiet mask ssh.service ssh.socket sshd-keygen.service apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer fstrim.timer e2scrub_all.timer e2scrub_reap.service getty@tty1.service serial-getty@ttyS0.service ldconfig.service systemd-update-done.service systemd-journal-catalog-update.service systemd-pcrphase.service' \
