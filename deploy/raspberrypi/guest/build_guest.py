@@ -38,11 +38,7 @@ def main() -> int:
     """Build what is missing and print the folder with root.sqfs, kernel and initrd."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--bare", action="store_true", help="the arm64 machine with a PL011 instead")
-    parser.add_argument("--root-path", action="store_true", help="print where the root is or would be kept")
     options = parser.parse_args()
-    if options.root_path:
-        print(bare_root_path() if options.bare else root_path())
-        return 0
     missing = [package for tool, package in TOOLS.items() if shutil.which(tool) is None]
     if missing:
         print(f"not installed: apt-get install {' '.join(missing)}", file=sys.stderr)

@@ -51,11 +51,7 @@ def main() -> int:
     parser.add_argument("--signers", type=Path, help="public keys of those whose updates are accepted")
     parser.add_argument("--key", type=Path, help="private key to sign an update with, which is made then")
     parser.add_argument("--url", default="", help="where the image will be, for Raspberry Pi Imager")
-    parser.add_argument("--root-path", action="store_true", help="print where the root is or would be kept")
     options = parser.parse_args()
-    if options.root_path:
-        print(root_path(options.architecture))
-        return 0
     if missing := missing_tools(options.architecture):
         print(f"not installed: apt-get install {' '.join(missing)}", file=sys.stderr)
         return 1
