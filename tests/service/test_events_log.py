@@ -26,7 +26,7 @@ from tests.support.program import ROOT
 from tests.support.ptys import Device, Jack, Pty
 from tests.support.sites import running
 
-SOURCES = sorted([*ROOT.glob("bridge/endpoints/*.py"), *ROOT.glob("bridge/service/*.py")])
+SOURCES = sorted([*ROOT.glob("bridge/endpoints/*.py"), *ROOT.glob("bridge/service/**/*.py")])
 OF_THE_LOG_ITSELF = ("log lines dropped", frozenset({"warning"}), frozenset({"count"}))
 """`bridge.service.log_queue` makes this record by itself."""
 TELLS_THE_SYSTEMS_REASON = {
