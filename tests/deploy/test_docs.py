@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from bridge.routing.diagnosis import Miss
-from bridge.service import cli
+from bridge.service.arguments import parser
 from bridge.service.configuration import config
 from hw.board import HEADER_LEDS, Verified
 from hw.boards import BOARDS
@@ -116,7 +116,7 @@ def _is_there(path: str, targets: set[str]) -> bool:
 
 def _is_taken(arguments: Sequence[str]) -> bool:
     try:
-        cli._parser().parse_args(arguments)
+        parser().parse_args(arguments)
     except SystemExit as end:
         return end.code == 0
     return True

@@ -389,11 +389,11 @@ def test_nohup_keeps_it_running(folder: Path) -> None:
 
 _SLOW_START = """
 import sys, time
-import bridge.service.cli as cli
+from bridge.service import cli, commands
 def slowly(options):
     print("begun", flush=True)
     time.sleep(60)
-cli._run = slowly
+commands.run_command = slowly
 sys.exit(cli.main())
 """
 
