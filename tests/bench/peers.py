@@ -90,6 +90,10 @@ def _ours_unrecorded(site: Site) -> list[str]:
     return _ours_with(site, "[recorder]\nenabled = false\n")
 
 
+def _ours_with_metrics(site: Site) -> list[str]:
+    return _ours_with(site, f'[metrics]\nlisten = "{rig.LOOPBACK}:0"\n')
+
+
 def _ours_with(site: Site, settings: str) -> list[str]:
     config = site.directory / "bridge.toml"
     head = f"""\
@@ -171,6 +175,7 @@ PEERS: dict[str, Peer] = {
         Peer("socat", "socat", _program("socat"), _socat, _says("socat version", "socat", "-V")),
         Peer("ours", "RTU Bridge", _ours_missing, _ours, _ours_version),
         Peer("ours-unrecorded", "RTU Bridge, recorder off", _ours_missing, _ours_unrecorded, _ours_version),
+        Peer("ours-metrics", "RTU Bridge, metrics on", _ours_missing, _ours_with_metrics, _ours_version),
         Peer("ser2net", "ser2net, tuned", _program("ser2net"), _ser2net_tuned, _SER2NET_VERSION),
         Peer(
             "ser2net-shipped",
