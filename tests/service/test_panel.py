@@ -213,6 +213,16 @@ def test_what_a_technician_needs_first_comes_first() -> None:
     assert places == sorted(places)
 
 
+def test_metrics_that_cannot_be_had() -> None:
+    metrics = {"listen": "127.0.0.1:9815", "problem": None, "answered": 3, "refusals": {}}
+    assert "metrics" not in _rendered(SNAPSHOT | {"metrics": metrics})
+    assert "metrics" not in _rendered(SNAPSHOT | {"metrics": None})
+    problem = "cannot listen on 127.0.0.1:9815: Address already in use"
+    assert f"no metrics: {problem}\n" in re.sub(
+        r" +\n", "\n", _rendered(SNAPSHOT | {"metrics": metrics | {"problem": problem}})
+    )
+
+
 def test_columns_and_tables_that_say_nothing_are_left_out() -> None:
     text = _rendered(SNAPSHOT)
     for heading in ("late", "wrong RTU", "babbles", "echo", "lost", "ago", "!"):

@@ -68,9 +68,11 @@ def sections(snapshot: Snapshot) -> Iterator[Sequence[RenderableType]]:
     outstations, lines, servers = snapshot["outstations"], snapshot["lines"], snapshot["servers"]
     # A bridge that was started before an update does not say it.
     problems = [Text(str(each), style="red") for each in snapshot.get("configuration_problems", ())]
+    no_metrics = (snapshot.get("metrics") or {}).get("problem")
     title = Text("the configuration from before is in force, for the newer one is wrong:", style="red")
     parts: tuple[Sequence[RenderableType], ...] = (
         [title, *problems] if problems else [],
+        [Text(f"no metrics: {no_metrics}", style="red")] if no_metrics else [],
         [outstation_tables.overview(outstations)] if outstations else [],
         outstation_tables.misses(outstations),
         line_tables.overview(lines),
