@@ -75,6 +75,7 @@ def test_a_line() -> None:
             "line": "bay1",
             "state": "up",
             "settings": "9600 8N1",
+            "load": "37%",
             "to/s": "-",
             "from/s": "-",
             "bad CRC": "3",
@@ -131,9 +132,14 @@ def test_servers_and_masters() -> None:
     ]
 
 
+def of_before(line: dict[str, Any]) -> dict[str, Any]:
+    """Return the line as a bridge says it that does not measure its load, nor count what it sends."""
+    return {key: value for key, value in line.items() if key not in {"bus_load", "frames_sent"}}
+
+
 @pytest.mark.parametrize(("share", "shown"), [(0.0, "0%"), (0.421, "42%"), (1.0, "100%"), (None, "-")])
 def test_the_load_of_a_bus_where_it_is_measured(share: float | None, shown: str) -> None:
-    rows = cells(LINES, status(lines=[line(bus_load=share), line("bay2")]))
+    rows = cells(LINES, status(lines=[line(bus_load=share), of_before(line("bay2"))]))
     assert [row["load"] for row in rows] == [shown, "-"]
 
 
@@ -145,6 +151,7 @@ def test_rates_are_differences_over_the_bridges_own_time() -> None:
     after = later(before, by_s=4.0)
     after["outstations"][0]["frames_from_master"] += 10
     after["outstations"][0]["frames_to_master"] += 48
+    after["lines"][0]["frames_sent"] += 10
     after["lines"][0]["frames_heard"] += 100
     after["servers"][0]["sessions"][0]["frames_received"] += 2
     (rtu,), (bus,), (_, master) = (cells(part, after, before) for part in (RTUS, LINES, MASTERS))
@@ -154,10 +161,12 @@ def test_rates_are_differences_over_the_bridges_own_time() -> None:
 
 
 def test_what_a_line_sends_is_its_own_counter_where_it_has_one() -> None:
-    before = status(lines=[line(frames_sent=10)])
+    before = status(lines=[line("bay1"), of_before(line("bay2"))])
+    before["outstations"][0]["line"] = "bay2"
     after = later(before, by_s=4.0)
     after["lines"][0]["frames_sent"] += 2
-    assert cells(LINES, after, before)[0]["to/s"] == "0.5"
+    after["outstations"][0]["frames_from_master"] += 10
+    assert [row["to/s"] for row in cells(LINES, after, before)] == ["0.5", "2.5"]
 
 
 @pytest.mark.parametrize("by_s", [0.0, -93000.0], ids=["the same", "after a restart"])

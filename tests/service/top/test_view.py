@@ -82,8 +82,8 @@ def test_a_small_site_on_a_usual_terminal() -> None:
     assert rows[:10] == [
         "rtu-bridge 1.2.3, up 1 d 02:03:04  system  ● beating  bridge.toml",
         "1 line; 1 master; 1 RTU, 1 answering",
-        "line  state  settings  to/s  from/s  bad CRC  waiting  device",
-        "bay1  up     9600 8N1     -       -        3        2  /dev/ttyAMA2",
+        "line  state  settings  load  to/s  from/s  bad CRC  waiting  device",
+        "bay1  up     9600 8N1   37%     -       -        3        2  /dev/ttyAMA2",
         "RTU      LED          addr  line  master    to/s  from/s  p50/p99 ms  missed",
         "pole-12  ● answering    12  bay1  10.1.1.5     -       -    51.2/401       4",
         "server, master     RTUs to/s from/s bad octets sessions ended, frames dropped",
