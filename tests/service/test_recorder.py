@@ -311,7 +311,10 @@ class TestCommand:
     def test_no_bridge(self, site: Site, capsys: pytest.CaptureFixture[str]) -> None:
         assert capture.capture(site.status_socket, output=None, is_following=True) == capture.FAILED
         assert capture.write(site.status_socket) == capture.FAILED
-        line = f"rtu-bridge capture: {site.status_socket}.cap: No such file or directory\n"
+        line = (
+            f"rtu-bridge capture: {site.status_socket}.cap: No such file or directory; "
+            "is the bridge running, and its recorder enabled?\n"
+        )
         assert capsys.readouterr().err == line * 2
 
     async def test_nowhere_to_write_to(

@@ -36,7 +36,7 @@ def capture(status_socket: str, *, output: str | None, is_following: bool) -> in
         connection = _ask(status_socket, {"follow": is_following})
         opening = _opening(connection)
     except (OSError, ValueError) as error:
-        return _failed(capture_path(status_socket), error)
+        return _unheard(status_socket, error)
     with connection:
         if output is None:
             _copy(opening, connection, sys.stdout.buffer)
@@ -57,7 +57,7 @@ def write(status_socket: str) -> int:
             answer = b"".join(_chunks(connection))
         path = _answer(answer, "done")
     except (OSError, ValueError) as error:
-        return _failed(capture_path(status_socket), error)
+        return _unheard(status_socket, error)
     print(path)
     return DONE
 
@@ -128,7 +128,14 @@ def _end_of_blocks(octets: bytes) -> int:
     return end
 
 
-def _failed(where: str, error: Exception) -> int:
+def _unheard(status_socket: str, error: Exception) -> int:
+    """Say why nobody answers, or what the bridge answers instead."""
+    is_nobody_there = isinstance(error, FileNotFoundError | ConnectionRefusedError)
+    hint = "; is the bridge running, and its recorder enabled?" if is_nobody_there else ""
+    return _failed(capture_path(status_socket), error, hint)
+
+
+def _failed(where: str, error: Exception, hint: str = "") -> int:
     reason = getattr(error, "strerror", None) or str(error)
-    streams.complain(f"rtu-bridge capture: {where}: {reason}")
+    streams.complain(f"rtu-bridge capture: {where}: {reason}{hint}")
     return FAILED
