@@ -8,13 +8,11 @@ Debian has changed since is not part of the hash: delete the cached root to get 
 from __future__ import annotations
 
 import argparse
-import hashlib
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -22,7 +20,7 @@ GUEST = Path(__file__).parent
 sys.path.insert(0, str(GUEST.parent / "package"))
 
 from build_deb import build  # noqa: E402  # a folder of scripts, not a package
-from wheels import cache_folder  # noqa: E402
+from layers import cache_folder, forget_old, hash_of, note, run  # noqa: E402
 
 TOOLS = {"mmdebstrap": "mmdebstrap", "sqfstar": "squashfs-tools", "cpio": "cpio"}
 """What the building needs, and the packages that have it."""
@@ -31,7 +29,6 @@ _ROOT_INPUTS = ("make-root.sh", "dpkg.conf", "modules.list", "overlay-in-memory"
 _BARE_INPUTS = ("make-bare.sh", "dpkg.conf")
 _ROOT_WITHIN_S = 1800
 _GUEST_WITHIN_S = 300
-_KEEP_S = 3600
 
 
 def main() -> int:
@@ -75,58 +72,28 @@ def bare_guest() -> Path:
 
 
 def _cached_root(kind: str, recipe: Iterable[str]) -> Path:
-    key = _hash([GUEST / name for name in recipe], os.environ.get("DEBIAN_MIRROR", ""))
+    key = hash_of([GUEST / name for name in recipe], os.environ.get("DEBIAN_MIRROR", ""))
     return cache_folder() / "guest" / f"{kind}-{key}.tar"
 
 
 def _build(root: Path, root_maker: str, architecture: str, guest_maker: str, files: Iterable[str]) -> Path:
     if not root.exists():
         root.parent.mkdir(parents=True, exist_ok=True)
-        _note(f"building {root} (a minute)")
+        note(f"building {root} (a minute)")
         partial = root.with_suffix(f".{os.getpid()}.tar")
-        _run([GUEST / root_maker, partial], within_s=_ROOT_WITHIN_S)
+        run([GUEST / root_maker, partial], within_s=_ROOT_WITHIN_S)
         partial.replace(root)
     with tempfile.TemporaryDirectory(prefix="rtu-bridge-guest-") as folder:
         package = build(architecture, Path(folder))
         inputs = [GUEST / guest_maker, *(GUEST / "files" / name for name in files), package]
-        made = root.parent / f"guest-{_hash(inputs, root.name)}"
+        made = root.parent / f"guest-{hash_of(inputs, root.name)}"
         if not made.exists():
-            _note(f"building {made} (ten seconds)")
+            note(f"building {made} (ten seconds)")
             partial = made.with_name(f"{made.name}.{os.getpid()}")
-            _run([GUEST / guest_maker, root, package, partial], within_s=_GUEST_WITHIN_S)
+            run([GUEST / guest_maker, root, package, partial], within_s=_GUEST_WITHIN_S)
             partial.replace(made)
-    os.utime(made)
-    _forget_old(root.parent, made)
+    forget_old(made, "guest-*")
     return made
-
-
-def _hash(inputs: Iterable[Path], *others: str) -> str:
-    digest = hashlib.sha256(repr(others).encode())
-    for path in inputs:
-        octets = path.read_bytes()
-        digest.update(f"{path.name} {len(octets)}\n".encode() + octets)
-    return digest.hexdigest()[:16]
-
-
-def _run(command: list[Path], *, within_s: float) -> None:
-    log = tempfile.TemporaryFile()  # noqa: SIM115  # closed with the process
-    try:
-        subprocess.run([str(word) for word in command], check=True, stdout=log, stderr=log, timeout=within_s)
-    except subprocess.SubprocessError:
-        log.seek(0)
-        sys.stderr.buffer.write(log.read())
-        raise
-
-
-def _forget_old(folder: Path, used: Path) -> None:
-    """Delete guests that nobody asked for within the hour: each change of the program leaves one."""
-    for old in folder.glob("guest-*"):
-        if old != used and time.time() - old.stat().st_mtime > _KEEP_S:
-            shutil.rmtree(old, ignore_errors=True)
-
-
-def _note(text: str) -> None:
-    print(f"== {text}", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

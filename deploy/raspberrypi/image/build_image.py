@@ -8,7 +8,6 @@ Debian has changed since is not part of the hash: delete the cached root to get 
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import os
 import shutil
@@ -16,8 +15,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
-import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -29,8 +27,8 @@ import assemble  # noqa: E402  # folders of scripts, not packages
 from appliance import make_update, signature  # noqa: E402  # found by what assemble adds to the path
 from appliance.bundle import UpdateError  # noqa: E402
 from build_deb import build, package_version, source_date_epoch  # noqa: E402
+from layers import cache_folder, forget_old, hash_of, note, run  # noqa: E402
 from release import publish  # noqa: E402
-from wheels import cache_folder  # noqa: E402
 
 NAMES = {"arm64": "raspberrypi-arm64", "amd64": "twin-amd64"}
 """The kinds of machine, as updates name them."""
@@ -40,7 +38,6 @@ _ARM_TOOLS = {"dtc": "device-tree-compiler", "xz": "xz-utils", "arch-test": "arc
 _ROOT_WITHIN_S = 7200
 _SYSTEM_WITHIN_S = 1800
 _MODULE_WITHIN_S = 1800
-_KEEP_S = 3600
 
 
 def main() -> int:
@@ -83,7 +80,7 @@ def root_path(architecture: str) -> Path:
     """Return where the root file system is kept for the recipe as it is."""
     names = ("make-root.sh", "dpkg.conf", "overlay-in-memory", "packages.list", "modules.list")
     own = (f"packages.{architecture}.list", f"modules.{architecture}.list")
-    key = _hash([IMAGE / name for name in (*names, *own)], os.environ.get("DEBIAN_MIRROR", ""))
+    key = hash_of([IMAGE / name for name in (*names, *own)], os.environ.get("DEBIAN_MIRROR", ""))
     return cache_folder() / "image" / f"root-{architecture}-{key}.tar"
 
 
@@ -91,7 +88,7 @@ def twin() -> Path:
     """Return the folder with the twin's disk.img, kernel, initrd and the slots' boot partitions."""
     folder = system("amd64", None)
     if not (folder / "boot-b.vfat").exists():
-        _note("assembling the disk")
+        note("assembling the disk")
         assemble.assemble(folder, None, folder, source_date_epoch())
     return folder
 
@@ -103,16 +100,16 @@ def image(into: Path, signers: Path | None, url: str, key: Path | None = None) -
     """
     folder = system("arm64", signers)
     with tempfile.TemporaryDirectory(prefix="rtu-bridge-image-") as temporary:
-        _note("assembling the disk")
+        note("assembling the disk")
         assemble.assemble(
             folder, overlays(Path(temporary) / "overlays"), Path(temporary), source_date_epoch()
         )
         name = f"rtu-bridge-{package_version()}-{NAMES['arm64']}"
         if key is not None:
-            _note("making the update")
+            note("making the update")
             into.mkdir(parents=True, exist_ok=True)
             (into / f"{name}.update").write_bytes(update(folder, Path(temporary), key))
-        _note("compressing it")
+        note("compressing it")
         return publish(Path(temporary), folder / "status", into, name, source_date_epoch(), url)
 
 
@@ -134,7 +131,7 @@ def root(architecture: str) -> Path:
     path = root_path(architecture)
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        _note(f"building {path} ({'a quarter of an hour' if architecture == 'arm64' else 'two minutes'})")
+        note(f"building {path} ({'a quarter of an hour' if architecture == 'arm64' else 'two minutes'})")
         partial = path.with_suffix(f".{os.getpid()}.tar")
         make_root(architecture, partial)
         partial.replace(path)
@@ -155,14 +152,13 @@ def system(architecture: str, signers: Path | None) -> Path:
         scripts += TRYBOOT if architecture == "arm64" else ()
         files = [path for path in sorted((IMAGE / "files").rglob("*")) if path.is_file()]
         inputs = [*scripts, IMAGE / "README.txt", *files, *sorted(appliance.iterdir()), package]
-        made = base.parent / f"system-{architecture}-{_hash(inputs, base.name)}"
+        made = base.parent / f"system-{architecture}-{hash_of(inputs, base.name)}"
         if not made.exists():
-            _note(f"building {made}")
+            note(f"building {made}")
             partial = made.with_name(f"{made.name}.{os.getpid()}")
             make_system(architecture, base, package, appliance, partial)
             partial.replace(made)
-    os.utime(made)
-    _forget_old(made, architecture)
+    forget_old(made, f"system-{architecture}-*")
     return made
 
 
@@ -188,10 +184,10 @@ def tryboot_module(root: Path) -> Path:
     """Return the module that hands tryboot to the firmware, for a root's kernel, built if need be."""
     with tarfile.open(root) as tar:
         kernel = next(name.split("/")[4] for name in tar.getnames() if name.endswith("/modules.dep"))
-    folder = cache_folder() / "image" / f"tryboot-{_hash(TRYBOOT, kernel)}"
+    folder = cache_folder() / "image" / f"tryboot-{hash_of(TRYBOOT, kernel)}"
     module = folder / "rtu_bridge_tryboot.ko"
     if not module.exists():
-        _note(f"building {module} for {kernel} (two minutes)")
+        note(f"building {module} for {kernel} (two minutes)")
         partial = folder.with_name(f"{folder.name}.{os.getpid()}")
         _run([DEPLOY / "tryboot/build.sh", kernel, partial], within_s=_MODULE_WITHIN_S)
         partial.replace(folder)
@@ -207,35 +203,8 @@ def _write_appliance(folder: Path, architecture: str, signers: Path | None) -> N
         (folder / "update-signers").write_text(trusted, encoding="utf-8")
 
 
-def _hash(inputs: Iterable[Path], *others: str) -> str:
-    digest = hashlib.sha256(repr(others).encode())
-    for path in inputs:
-        octets = path.read_bytes()
-        digest.update(f"{path.name} {len(octets)}\n".encode() + octets)
-    return digest.hexdigest()[:16]
-
-
 def _run(command: list[Path | str], *, within_s: float) -> None:
-    environment = {**os.environ, "SOURCE_DATE_EPOCH": str(source_date_epoch())}
-    with tempfile.TemporaryFile() as log:
-        try:
-            words = [str(word) for word in command]
-            subprocess.run(words, check=True, stdout=log, stderr=log, timeout=within_s, env=environment)
-        except subprocess.SubprocessError:
-            log.seek(0)
-            sys.stderr.buffer.write(log.read())
-            raise
-
-
-def _forget_old(used: Path, architecture: str) -> None:
-    """Delete systems that nobody asked for within the hour: each change of the program leaves one."""
-    for old in used.parent.glob(f"system-{architecture}-*"):
-        if old != used and time.time() - old.stat().st_mtime > _KEEP_S:
-            shutil.rmtree(old, ignore_errors=True)
-
-
-def _note(text: str) -> None:
-    print(f"== {text}", file=sys.stderr, flush=True)
+    run(command, within_s=within_s, environment={"SOURCE_DATE_EPOCH": str(source_date_epoch())})
 
 
 if __name__ == "__main__":

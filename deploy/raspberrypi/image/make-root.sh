@@ -20,7 +20,7 @@ trap 'rm -f "$modules"' EXIT
 cat "$here/modules.list" "$here/modules.$architecture.list" >"$modules"
 chmod 644 "$modules"
 
-mmdebstrap --architectures="$architecture" --variant=apt --format=tar \
+mmdebstrap --verbose --architectures="$architecture" --variant=apt --format=tar \
 	--aptopt='Acquire::Languages "none"' --aptopt='APT::Install-Recommends "false"' \
 	--dpkgopt="$here/dpkg.conf" \
 	--essential-hook='mkdir -p "$1/etc/initramfs-tools/conf.d" "$1/etc/initramfs-tools/scripts/init-bottom" "$1/usr/share/initramfs-tools/modules.d" "$1/usr/local/sbin" "$1/boot/firmware"' \

@@ -40,7 +40,7 @@ for unit in $units; do
 	# Those that nothing else starts.
 	if grep -q '^\[Install\]' "$here/../systemd/$unit"; then enabled="$enabled $unit"; fi
 done
-mmdebstrap --quiet --architectures="$architecture" --variant=custom --format=tar --skip=update,setup,cleanup \
+mmdebstrap --verbose --architectures="$architecture" --variant=custom --format=tar --skip=update,setup,cleanup \
 	--setup-hook="tar -x -C \"\$1\" -f '$root'" \
 	--customize-hook="upload '$package' /tmp/package.deb" \
 	--customize-hook='chroot "$1" dpkg -i /tmp/package.deb; rm "$1/tmp/package.deb"' \

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 
 from elf import without_debug_sections
+from layers import cache_folder
 from targets import PYTHONS, pip_options
 
 LOCK = Path(__file__).parent.parent / "requirements.lock"
@@ -21,11 +22,6 @@ LOCK = Path(__file__).parent.parent / "requirements.lock"
 _LEFT_OUT = re.compile(
     r"\.(pyx|pxd|pyi|pxi|c|h|so\.debug)$|\.dist-info/(RECORD|WHEEL|INSTALLER|REQUESTED|sboms/.*)$|\.data/scripts/"
 )
-
-
-def cache_folder() -> Path:
-    """Return where large things are kept between builds."""
-    return Path(os.environ.get("RTU_BRIDGE_CACHE") or Path.home() / ".cache/rtu-bridge")
 
 
 def fetch(architecture: str) -> list[Path]:
