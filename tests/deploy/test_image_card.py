@@ -59,6 +59,19 @@ def _assert_clean(card: Card, folder: Path) -> None:
     run_tool("e2fsck", "-f", "-p", card.extract(DATA, folder / "data.ext4"), statuses=(0, 1))
 
 
+def test_what_the_recorder_wrote_outlives_the_power(card: Card) -> None:
+    card.put("bridge.toml", site.configuration("/dev/ttyS1"))
+    with Box(card) as twin:
+        site.wait_until_up(twin)
+        written = twin.run("rtu-bridge capture --write").out.strip()
+        assert written.startswith("/var/lib/rtu-bridge/captures/"), written
+    with Box(card) as twin:
+        site.wait_until_up(twin)
+        site.assert_nothing_failed(twin)
+        assert twin.run(f"stat -c '%U %a' {written}").out == "rtu-bridge 600\n"
+        assert "line up" in twin.run(f"rtu-bridge decode {written}").out
+
+
 def test_slot_b_boots(card: Card) -> None:
     card.put("bridge.toml", site.configuration("/dev/ttyS1"))
     with Box(card, slot="b") as twin:
