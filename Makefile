@@ -15,7 +15,7 @@ TWIN_TOOLS := $(IMAGE_TOOLS) qemu-system-x86_64:qemu-system-x86 cpio e2fsck:e2fs
 .PHONY: setup run test check bench bench-polls bench-lines soak faults clean peers promtool deb guest image image-twin image-test image-smoke image-test-arm64 image-repeat
 
 ARCH ?= arm64
-TWIN_TESTS := tests/deploy/test_image.py tests/deploy/test_image_card.py
+TWIN_TESTS := $(addprefix tests/deploy/test_image,.py _card.py _update.py)
 
 setup: $(VENV)/.installed peers promtool
 

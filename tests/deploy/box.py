@@ -38,12 +38,19 @@ class Box(Guest):
     """The machine with the card in it. Leaving the block is pulling its plug; the card keeps what it has."""
 
     def __init__(
-        self, card: Card, *, slot: str = "a", board: Board = _PC, ports: Sequence[int] = (20000,)
+        self,
+        card: Card,
+        *,
+        slot: str = "a",
+        board: Board = _PC,
+        ports: Sequence[int] = (20000,),
+        stick: Path | None = None,
     ) -> None:
-        """`slot` is what the firmware would choose."""
+        """`slot` is what the firmware would choose; `stick` a file that is another disk, /dev/vdb on `Pc`."""
         super().__init__(card.disk, board=board, ports=ports)
         self.card = card
         self._partition = {"a": BOOT_A, "b": BOOT_B}[slot]
+        self._stick = stick
 
     def _boot(self) -> list[str]:
         files = {name: self._from_slot(name) for name in ("kernel8.img", "initrd.img", "cmdline.txt")}
@@ -54,7 +61,11 @@ class Box(Guest):
         arguments = f"{files['cmdline.txt'].decode().strip()} {self.board.arguments}"
         command = ["-kernel", "kernel", "-initrd", "initrd", "-append", arguments]
         command += self.board.device_tree(self.folder, self._from_slot)
-        return command + self.board.disk(self.card.disk, is_read_only=False)
+        command += self.board.disk(self.card.disk, is_read_only=False)
+        if self._stick is not None:
+            drive = f"file={self._stick},format=raw,if=none,id=stick,readonly=on"
+            command += ["-drive", drive, "-device", "virtio-blk-pci,drive=stick"]
+        return command
 
     def _from_slot(self, name: str) -> bytes:
         octets = self.card.get(name, partition=self._partition)

@@ -147,6 +147,10 @@ class Guest:
 
         until(is_shown, f"the console shows {text!r}\n{self.console}", within_s=within_s, pause_s=0.05)
 
+    def wait_until_down(self, *, within_s: float) -> None:
+        """Wait until the guest itself has gone down, to start again or to stay off: QEMU ends with either."""
+        until(lambda: self._process.poll() is not None, f"it goes down\n{self.console}", within_s=within_s)
+
     def port(self, inside: int) -> int:
         """Return the port on 127.0.0.1 that leads to a port of the guest."""
         return self._forwarded[inside]

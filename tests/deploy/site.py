@@ -105,6 +105,12 @@ def poll(guest: Guest, rtu: FarEnd) -> None:
         exchange(master, rtu)
 
 
+def poll_through(guest: Guest, port: str) -> None:
+    """Connect an RTU to a port and ask it."""
+    with guest.far_end(port) as rtu:
+        poll(guest, rtu)
+
+
 def exchange(master: RawMaster, rtu: FarEnd) -> None:
     """Ask the RTU and have its answer, octet by octet."""
     master.send(link_status_request(10).octets)

@@ -157,8 +157,7 @@ def test_a_killed_bridge_comes_back(twin: Box) -> None:
         within_s=LED_WITHIN_S,
     )
     site.wait_until_up(twin)
-    with twin.far_end("ttyS1") as rtu:
-        site.poll(twin, rtu)
+    site.poll_through(twin, "ttyS1")
 
 
 @pytest.mark.smoke

@@ -53,7 +53,7 @@ def _poll_all(peers: Opendnp3, box: Box, port: str) -> None:
 # QEMU's own board: the kernel's RS-485 mode on a PL011
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="class")
 def virt(flashed: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Box]:
     card = Card.flashed(flashed, tmp_path_factory.mktemp("card"))
     card.put("bridge.toml", site.configuration("/dev/ttyAMA0", line='direction = "rs485"'))
@@ -63,27 +63,28 @@ def virt(flashed: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bo
         yield box
 
 
-def test_virt_boots_and_nothing_failed(virt: Box) -> None:
-    assert virt.run("uname -m").out == "aarch64\n"
-    site.assert_nothing_failed(virt)
-    assert 0 < site.exposure(virt) < MOST_EXPOSURE
+class TestVirt:
+    """Switched off before the next machine is switched on."""
 
+    def test_virt_boots_and_nothing_failed(self, virt: Box) -> None:
+        assert virt.run("uname -m").out == "aarch64\n"
+        site.assert_nothing_failed(virt)
+        assert 0 < site.exposure(virt) < MOST_EXPOSURE
 
-def test_virt_has_the_kernels_rs485_mode_in_force(virt: Box) -> None:
-    flags, before_ms, after_ms = site.rs485_flags(virt)
-    assert (flags & site.MODE, before_ms, after_ms) == (site.ENABLED | site.RTS_ON_SEND, 0, 0)
-    assert site.status(virt)["lines"][0]["direction"]["problem"] is None
+    def test_virt_has_the_kernels_rs485_mode_in_force(self, virt: Box) -> None:
+        flags, before_ms, after_ms = site.rs485_flags(virt)
+        assert (flags & site.MODE, before_ms, after_ms) == (site.ENABLED | site.RTS_ON_SEND, 0, 0)
+        assert site.status(virt)["lines"][0]["direction"]["problem"] is None
 
-
-def test_virt_carries_a_poll(virt: Box, peers: Opendnp3) -> None:
-    _poll_all(peers, virt, "ttyAMA0")
-    until(lambda: not site.is_rts_pin_high(virt), "the bus is free after the poll")
+    def test_virt_carries_a_poll(self, virt: Box, peers: Opendnp3) -> None:
+        _poll_all(peers, virt, "ttyAMA0")
+        until(lambda: not site.is_rts_pin_high(virt), "the bus is free after the poll")
 
 
 # A Raspberry Pi 4
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="class")
 def pi(flashed: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Box]:
     card = Card.flashed(flashed, tmp_path_factory.mktemp("card"))
     card.put("bridge.toml", site.configuration(site.ADAPTER))
@@ -93,44 +94,42 @@ def pi(flashed: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Box]
         yield box
 
 
-def test_pi_boots_and_nothing_failed(pi: Box) -> None:
-    assert "Raspberry Pi 4" in pi.run("tr -d '\\0' </proc/device-tree/model").out
-    site.assert_nothing_failed(pi)
+class TestPi4:
+    """Switched off before the next machine is switched on."""
 
+    def test_pi_boots_and_nothing_failed(self, pi: Box) -> None:
+        assert "Raspberry Pi 4" in pi.run("tr -d '\\0' </proc/device-tree/model").out
+        site.assert_nothing_failed(pi)
 
-def test_pi_carries_a_poll_over_an_ftdi_adapter(pi: Box, peers: Opendnp3) -> None:
-    _poll_all(peers, pi, "usb1")
-    port = pi.run(f"readlink -f {site.ADAPTER}").out.strip().removeprefix("/dev/")
-    driver = pi.run(f"readlink -f /sys/bus/usb-serial/devices/{port}/driver").out.strip()
-    assert driver.endswith("/ftdi_sio")
+    def test_pi_carries_a_poll_over_an_ftdi_adapter(self, pi: Box, peers: Opendnp3) -> None:
+        _poll_all(peers, pi, "usb1")
+        port = pi.run(f"readlink -f {site.ADAPTER}").out.strip().removeprefix("/dev/")
+        driver = pi.run(f"readlink -f /sys/bus/usb-serial/devices/{port}/driver").out.strip()
+        assert driver.endswith("/ftdi_sio")
 
-
-def test_pi_lights_the_led_of_an_rtu_that_answers(pi: Box) -> None:
-    chip = pi.run("rtu-bridge hardware --json").out
-    assert "pinctrl-bcm2711" in chip
-    with pi.far_end("usb1") as rtu, RawMaster("127.0.0.1", pi.port(site.PORT)) as master:
-        site.exchange(master, rtu)
+    def test_pi_lights_the_led_of_an_rtu_that_answers(self, pi: Box) -> None:
+        chip = pi.run("rtu-bridge hardware --json").out
+        assert "pinctrl-bcm2711" in chip
+        with pi.far_end("usb1") as rtu, RawMaster("127.0.0.1", pi.port(site.PORT)) as master:
+            site.exchange(master, rtu)
+            until(
+                lambda: all(site.is_pi4_pin_high(pi, site.LED_PIN) for _ in range(20)),
+                "on and steady",
+                within_s=LED_WITHIN_S,
+            )
         until(
-            lambda: all(site.is_pi4_pin_high(pi, site.LED_PIN) for _ in range(20)),
-            "on and steady",
+            lambda: not site.is_pi4_pin_high(pi, site.LED_PIN),
+            "dark between the winks",
             within_s=LED_WITHIN_S,
         )
-    until(lambda: not site.is_pi4_pin_high(pi, site.LED_PIN), "dark between the winks", within_s=LED_WITHIN_S)
 
-
-def test_pi_has_its_watchdog_in_the_hands_of_systemd(pi: Box) -> None:
-    assert pi.read("/sys/class/watchdog/watchdog0/identity") == b"Broadcom BCM2835 Watchdog timer\n"
-    assert pi.read("/sys/class/watchdog/watchdog0/state") == b"active\n"
-    assert "/dev/watchdog" in pi.run("ls -l /proc/1/fd").out
-    assert pi.run("systemctl show -p RuntimeWatchdogUSec --value").out == "14s\n"
-    fed = _writes_of_watchdog(pi)
-    until(lambda: _writes_of_watchdog(pi) >= fed + 2, "it is fed", within_s=WATCHDOG_WITHIN_S)
-
-
-def _writes_of_watchdog(pi: Box) -> int:
-    """Return how often its counter was set so far."""
-    log = (pi.folder / WATCHDOG_LOG).read_text(encoding="utf-8")
-    return len(re.findall(r"^bcm2835-dbus: unimplemented device write .*offset 0x0*24,", log, re.MULTILINE))
+    def test_pi_has_its_watchdog_in_the_hands_of_systemd(self, pi: Box) -> None:
+        assert pi.read("/sys/class/watchdog/watchdog0/identity") == b"Broadcom BCM2835 Watchdog timer\n"
+        assert pi.read("/sys/class/watchdog/watchdog0/state") == b"active\n"
+        assert "/dev/watchdog" in pi.run("ls -l /proc/1/fd").out
+        assert pi.run("systemctl show -p RuntimeWatchdogUSec --value").out == "14s\n"
+        fed = _writes_of_watchdog(pi)
+        until(lambda: _writes_of_watchdog(pi) >= fed + 2, "it is fed", within_s=WATCHDOG_WITHIN_S)
 
 
 def test_pi_tells_the_firmware_of_a_line_on_the_header_and_starts_again_once(
@@ -152,3 +151,9 @@ def test_pi_tells_the_firmware_of_a_line_on_the_header_and_starts_again_once(
         assert pi.read("/sys/module/rtu_bridge_tryboot/parameters/answered") == b"N\n"
         assert "cannot have the firmware try a slot" in pi.run("rtu-bridge-update /none", status=1).err
     assert "starts again" not in (card.get("bridge.notes.txt") or b"").decode()
+
+
+def _writes_of_watchdog(pi: Box) -> int:
+    """Return how often its counter was set so far."""
+    log = (pi.folder / WATCHDOG_LOG).read_text(encoding="utf-8")
+    return len(re.findall(r"^bcm2835-dbus: unimplemented device write .*offset 0x0*24,", log, re.MULTILINE))

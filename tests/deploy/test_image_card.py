@@ -49,8 +49,7 @@ def test_it_comes_back_from_power_cuts_in_traffic(card: Card, tmp_path: Path) ->
         _assert_clean(card, tmp_path)
     with Box(card) as twin:
         site.wait_until_up(twin)
-        with twin.far_end("ttyS1") as rtu:
-            site.poll(twin, rtu)
+        site.poll_through(twin, "ttyS1")
 
 
 def _assert_clean(card: Card, folder: Path) -> None:
@@ -79,8 +78,7 @@ def test_slot_b_boots(card: Card) -> None:
         root = twin.run("findmnt -no SOURCE /run/root-disk").out.strip()
         assert root.endswith("6"), root
         site.assert_nothing_failed(twin)
-        with twin.far_end("ttyS1") as rtu:
-            site.poll(twin, rtu)
+        site.poll_through(twin, "ttyS1")
 
 
 # A card that is not as it should be
@@ -96,8 +94,7 @@ def test_a_wrong_configuration_is_told_on_the_card_and_the_last_right_one_runs(c
     card.put("bridge.toml", "[server.main]\nlisten = 1\n")
     with Box(card) as twin:
         site.wait_until_up(twin)
-        with twin.far_end("ttyS1") as rtu:
-            site.poll(twin, rtu)
+        site.poll_through(twin, "ttyS1")
         assert " ro," in twin.run("findmnt -no FSTYPE,OPTIONS /boot/config").out
     told = (card.get("bridge.errors.txt") or b"").decode()
     assert "bridge.toml" in told
@@ -106,8 +103,7 @@ def test_a_wrong_configuration_is_told_on_the_card_and_the_last_right_one_runs(c
     card.put("bridge.toml", site.configuration("/dev/ttyS2"))
     with Box(card) as twin:
         site.wait_until_up(twin)
-        with twin.far_end("ttyS2") as rtu:
-            site.poll(twin, rtu)
+        site.poll_through(twin, "ttyS2")
     assert "bridge.errors.txt" not in card.names()
 
 
@@ -120,8 +116,7 @@ def test_without_its_fat_it_runs_what_was_right_last(card: Card) -> None:
     with Box(card) as twin:
         site.wait_until_up(twin)
         assert "cannot be mounted" in twin.run("journalctl -u rtu-bridge-firstboot -o cat --no-pager").out
-        with twin.far_end("ttyS1") as rtu:
-            site.poll(twin, rtu)
+        site.poll_through(twin, "ttyS1")
 
 
 def test_with_a_full_data_partition_it_runs_what_is_on_the_card(card: Card) -> None:
@@ -136,8 +131,7 @@ def test_with_a_full_data_partition_it_runs_what_is_on_the_card(card: Card) -> N
     card.put("bridge.toml", site.configuration("/dev/ttyS2"))
     with Box(card) as twin:
         site.wait_until_up(twin)
-        with twin.far_end("ttyS2") as rtu:
-            site.poll(twin, rtu)
+        site.poll_through(twin, "ttyS2")
 
 
 def test_with_a_damaged_data_partition_it_is_made_anew(card: Card) -> None:
