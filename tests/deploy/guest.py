@@ -20,7 +20,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -64,11 +65,25 @@ class Guest:
 
     def power_on(self) -> None:
         """Switch it on and wait until it can be asked; after `power_off` again."""
+        with self._unless_it_fails():
+            self._start()
+            self._meet()
+
+    def watch_boot(self, text: str) -> None:
+        """Switch it on, wait until the console shows a text, where that is not ready, and pull the plug."""
+        with self._unless_it_fails():
+            self._start()
+            self.wait_for(text, within_s=self.board.boot_within_s)
+        self.power_off()
+
+    @contextmanager
+    def _unless_it_fails(self) -> Iterator[None]:
         # Under /tmp, because the path of a unix socket must be short.
         self.folder = Path(tempfile.mkdtemp(prefix="guest-", dir="/tmp"))
         try:
-            self._start()
+            yield
         except BaseException:
+            print(f"--- console\n{self.console}")
             self.power_off()
             raise
 
@@ -80,11 +95,13 @@ class Guest:
         self.power_off()
 
     def _start(self) -> None:
-        begun_s = time.monotonic()
         with (self.folder / "qemu.log").open("wb") as log:
             self._process = subprocess.Popen(
                 self._command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.folder
             )
+
+    def _meet(self) -> None:
+        begun_s = time.monotonic()
         self.wait_for(READY, within_s=self.board.boot_within_s)
         self.booted_in_s = time.monotonic() - begun_s
         self.qmp = Qmp(self.folder / "qmp")
@@ -142,14 +159,14 @@ class Guest:
             if self._process.poll() is not None:
                 log = (self.folder / "qemu.log").read_text(errors="replace")
                 ended = f"QEMU ended with {self._process.returncode} before {text!r}"
-                raise AssertionError(f"{ended}\n{log}\n{self.console}")
+                raise AssertionError(f"{ended}\n{log}")
             return False
 
-        until(is_shown, f"the console shows {text!r}\n{self.console}", within_s=within_s, pause_s=0.05)
+        until(is_shown, f"the console shows {text!r}", within_s=within_s, pause_s=0.05)
 
     def wait_until_down(self, *, within_s: float) -> None:
         """Wait until the guest itself has gone down, to start again or to stay off: QEMU ends with either."""
-        until(lambda: self._process.poll() is not None, f"it goes down\n{self.console}", within_s=within_s)
+        until(lambda: self._process.poll() is not None, "it goes down", within_s=within_s)
 
     def port(self, inside: int) -> int:
         """Return the port on 127.0.0.1 that leads to a port of the guest."""
