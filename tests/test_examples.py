@@ -20,12 +20,13 @@ from bridge.link.control import Control, LinkFunction
 from bridge.link.frame import Frame
 from bridge.link.framer import LinkErrorMode, LinkFramer
 from tests.support.link_frames import take_frame
-from tests.support.program import ROOT, Program
+from tests.support.program import Program
 from tests.support.ptys import Pty
 from tests.support.raw_peers import RawMaster
+from tests.support.repository import readme
 from tests.support.waiting import PATIENCE_S, until
 
-_PYTHON = re.findall(r"^```python\n(.*?)^```", (ROOT / "README.md").read_text(encoding="utf-8"), re.M | re.S)
+_PYTHON = re.findall(r"^```python\n(.*?)^```", readme(), re.M | re.S)
 EXAMPLES = [example for example in _PYTHON if "asyncio.run" in example]
 TESTS = [example for example in _PYTHON if example not in EXAMPLES]
 CONFIGURATION = """
@@ -148,7 +149,7 @@ def test_everything_public_is_exported_once_and_documented() -> None:
 
 
 def test_the_readme_links_to_the_profile() -> None:
-    assert "bridge/outstation/DEVICE_PROFILE.md" in (Path(ROOT) / "README.md").read_text(encoding="utf-8")
+    assert "bridge/outstation/DEVICE_PROFILE.md" in readme()
 
 
 @pytest.mark.wire

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from bridge.bench import plugin
-from tests.support.program import ROOT
+from tests.support.repository import ROOT
 
 pytestmark = pytest.mark.wire
 

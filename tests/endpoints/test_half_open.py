@@ -9,16 +9,15 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from itertools import product
-from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.support.repository import ROOT
 from tests.support.vanishing import HALF_OPEN_TIMEOUT_S, LOOPS, NOT_POSSIBLE, SLACK, WAYS
 
 pytestmark = pytest.mark.wire
 
-_ROOT = Path(__file__).parents[2]
 _LONGEST_S = 60
 
 Observations = dict[tuple[str, str], subprocess.CompletedProcess[str]]
@@ -32,7 +31,7 @@ def observations() -> Iterator[Observations]:
             (loop, way): stack.enter_context(
                 subprocess.Popen(
                     [sys.executable, "-m", "tests.support.vanishing", loop, way],
-                    cwd=_ROOT,
+                    cwd=ROOT,
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.PIPE,
                     stderr=subprocess.PIPE,

@@ -6,14 +6,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
 
 import pytest
 
 from hw.board import Board, BoardKind, Direction, Port
 from hw.boards import BOARDS, USB_ADAPTERS
-
-README = Path(__file__).parent.parent.parent / "README.md"
+from tests.support.repository import readme_section
 
 
 def _table(headings: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
@@ -107,7 +105,7 @@ def adapters_table() -> str:
 
 @pytest.mark.parametrize("table", [boards_table, uarts_table, adapters_table])
 def test_the_readme_has_the_table(table: object) -> None:
-    section = README.read_text(encoding="utf-8").partition("\n## Boards and ports\n")[2].partition("\n## ")[0]
+    section = readme_section("Boards and ports")
     assert callable(table)
     assert table() in section, "print them anew: python -m tests.hw.test_boards_in_readme"
 

@@ -1,7 +1,7 @@
 """Every state of the LEDs, reached by real traffic through the real program, as its status shows it.
 
 Two RTUs on one line: one with a single LED, one with a bi-colour LED. That the mock pins have the same levels
-is tested in tests/service/test_leds.py, and the exact timelines in tests/hw.
+is tested in tests/service/front/test_leds.py, and the exact timelines in tests/hw.
 """
 
 from __future__ import annotations

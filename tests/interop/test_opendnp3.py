@@ -32,12 +32,12 @@ from tests.support.opendnp3 import (
     o,
     values_of_every_kind,
 )
+from tests.support.repository import ROOT
 from tests.support.waiting import PATIENCE_S, until
 from tests.support.wire import Direction, Noise, Wire
 
 pytestmark = [pytest.mark.wire, pytest.mark.peer]
 
-ROOT = Path(__file__).parents[2]
 RTU = 10
 POINTS = 5
 PATIENT = {"response_timeout_ms": 5000}

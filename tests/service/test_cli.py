@@ -17,13 +17,13 @@ import pytest
 
 from bridge.service.cli import main
 from bridge.version import VERSION
-from tests.support.program import ROOT, run_to_the_end
+from tests.support.program import run_to_the_end
+from tests.support.repository import CONFIGURATIONS, ROOT
 
 pytestmark = pytest.mark.wire
 
-FILES = Path(__file__).parent.parent / "config"
-GOOD = FILES / "good" / "sample.toml"
-BAD = FILES / "bad" / "types.toml"
+GOOD = CONFIGURATIONS / "good" / "sample.toml"
+BAD = CONFIGURATIONS / "bad" / "types.toml"
 SNAPSHOT = {
     "version": VERSION,
     "uptime_s": 3661.5,
@@ -99,7 +99,7 @@ def test_check_of_a_file_that_is_not_there(tmp_path: Path, capsys: pytest.Captur
 
 
 def test_check_takes_the_leds_of_the_board(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    text = (FILES / "good" / "minimal.toml").read_text(encoding="utf-8")
+    text = (CONFIGURATIONS / "good" / "minimal.toml").read_text(encoding="utf-8")
     file = tmp_path / "bridge.toml"
     file.write_text(text + '\nled = "led8"\n', encoding="utf-8")
     assert main(["check", str(file)]) == 0
@@ -191,7 +191,7 @@ def test_status_finds_the_socket_of_a_configuration(
     answering: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "bridge.toml"
-    minimal = (FILES / "good" / "minimal.toml").read_text(encoding="utf-8")
+    minimal = (CONFIGURATIONS / "good" / "minimal.toml").read_text(encoding="utf-8")
     assert "[service]" not in minimal
     file.write_text(f'[service]\nstatus_socket = "{answering}"\n{minimal}', encoding="utf-8")
     assert main(["status", "--json", "--config", str(file)]) == 0

@@ -22,8 +22,8 @@ from bridge.service.build import Bridge
 from tests.support.eventually import eventually
 from tests.support.frames import SELECT, link_status, link_status_request, request, response
 from tests.support.masters import Master
-from tests.support.program import ROOT
 from tests.support.ptys import Device, Jack, Pty
+from tests.support.repository import ROOT, readme_section
 from tests.support.sites import running
 
 SOURCES = sorted([*ROOT.glob("bridge/endpoints/*.py"), *ROOT.glob("bridge/service/**/*.py")])
@@ -81,8 +81,7 @@ EMISSIONS = list(_emissions())
 
 
 def _section() -> str:
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    return readme.partition("\n## The events log\n")[2].partition("\n## ")[0]
+    return readme_section("The events log")
 
 
 def _table() -> Iterator[tuple[str, frozenset[str], frozenset[str]]]:

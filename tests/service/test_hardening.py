@@ -30,13 +30,14 @@ from bridge.service.configuration.config import load, parse
 from bridge.service.log_queue import LogCounters, RateLimit
 from bridge.service.recordings import captures
 from tests.support.frames import link_status_request
-from tests.support.program import ROOT, Program, run_to_the_end
+from tests.support.program import Program, run_to_the_end
 from tests.support.raw_peers import RawMaster
+from tests.support.repository import CONFIGURATIONS, ROOT
 from tests.support.waiting import PATIENCE_S, until
 
 pytestmark = pytest.mark.wire
 
-GOOD = Path(__file__).parent.parent / "config" / "good" / "sample.toml"
+GOOD = CONFIGURATIONS / "good/sample.toml"
 MINIMAL = (GOOD.parent / "minimal.toml").read_text(encoding="utf-8")
 STOPS = [signal.SIGTERM, signal.SIGINT, signal.SIGHUP]
 

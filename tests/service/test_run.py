@@ -16,11 +16,11 @@ from tests.support.frames import link_status, link_status_request
 from tests.support.program import Program, run_to_the_end
 from tests.support.ptys import Pty
 from tests.support.raw_peers import RawMaster
+from tests.support.repository import CONFIGURATIONS
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.wire
 
-FILES = Path(__file__).parent.parent / "config"
 END_WITHIN_S = 10.0
 """Five times the two seconds that an end may take."""
 
@@ -71,7 +71,7 @@ def _lines_up(folder: Path) -> list[bool]:
 
 @pytest.mark.parametrize("name", ["types", "many_at_once", "syntax_unfinished"])
 def test_a_wrong_configuration_is_status_2_with_every_problem_and_starts_nothing(name: str) -> None:
-    file = FILES / "bad" / f"{name}.toml"
+    file = CONFIGURATIONS / "bad" / f"{name}.toml"
     status, out, err = run_to_the_end("run", "--config", str(file))
     assert (status, out) == (2, "")
     checked = run_to_the_end("check", str(file))

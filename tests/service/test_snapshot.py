@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,6 +19,7 @@ from tests.support.eventually import eventually
 from tests.support.frames import link_status, link_status_request
 from tests.support.masters import Master
 from tests.support.ptys import Device, Pty
+from tests.support.repository import readme_section
 from tests.support.sites import running
 
 pytestmark = pytest.mark.wire
@@ -323,14 +323,12 @@ async def test_the_diagnosis_of_an_outstation(bridge: Bridge) -> None:
 
 
 def test_the_readme_names_every_reason_in_the_order_of_precedence() -> None:
-    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-    section = readme.partition("\n## Why an RTU does not answer\n")[2].partition("\n## ")[0]
+    section = readme_section("Why an RTU does not answer")
     assert re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE) == [miss.value for miss in Miss]
 
 
 def test_the_readme_names_every_end_of_a_session() -> None:
-    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-    section = readme.partition("\n## Why a session ended\n")[2].partition("\n## ")[0]
+    section = readme_section("Why a session ended")
     assert re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE) == [end.value for end in SessionEnd]
 
 

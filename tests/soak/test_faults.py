@@ -27,8 +27,8 @@ from tests.soak.faults_tags import (
     unsolicited_frame,
 )
 from tests.support import frames as f
+from tests.support.repository import ROOT
 
-ROOT = Path(__file__).parents[2]
 LINE, RTU, OTHER_RTU, MASTER = "a", 10, 11, 1
 
 

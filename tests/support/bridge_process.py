@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from bridge.endpoints.status import fetch
+from tests.support.repository import ROOT
 from tests.support.waiting import PATIENCE_S, until
 
 HOST = "127.0.0.1"
-_ROOT = Path(__file__).parents[2]
 _ALARMING = ("traceback", "exception", "resourcewarning", "never retrieved", "never awaited")
 
 
@@ -75,7 +75,7 @@ class BridgeProcess:
         command = [sys.executable, "-W", "always::ResourceWarning", "-m", "bridge", "run", "-c", str(config)]
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
-                command, cwd=_ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+                command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log
             )
 
     @property

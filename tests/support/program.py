@@ -13,13 +13,12 @@ import termios
 import threading
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import Self
 
+from tests.support.repository import ROOT
 from tests.support.waiting import PATIENCE_S, until
 
-ROOT = Path(__file__).parents[2]
 _MODULE = ("-m", "bridge")
 
 PROGRAM_PATIENCE_S = 30.0

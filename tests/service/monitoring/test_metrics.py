@@ -7,7 +7,6 @@ import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,14 +24,14 @@ from bridge.version import VERSION
 from tests.support.eventually import eventually
 from tests.support.frames import link_status, link_status_request
 from tests.support.masters import Master
-from tests.support.program import ROOT
 from tests.support.ptys import Device, Pty
+from tests.support.repository import ROOT, readme_section
 from tests.support.scrapes import OPENMETRICS, samples_of, scrape
 from tests.support.sites import configuration_of, running
 
 pytestmark = pytest.mark.wire
 
-NAMES = Path(__file__).parents[1] / "vectors" / "metrics.txt"
+NAMES = ROOT / "tests/vectors/metrics.txt"
 SITE = """
 [service]
 status_socket = "@socket@"
@@ -348,8 +347,7 @@ async def test_closing_lets_the_port_go(adapter: Pty) -> None:
 
 
 def test_the_readme_says_how() -> None:
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    section = readme.partition("\n## Metrics\n")[2].partition("\n## ")[0]
+    section = readme_section("Metrics")
     rest = SITE.format(device="/dev/ttyAMA2", port=0).partition("[server.main]")
     text = section.partition("```toml\n")[2].partition("```")[0] + "".join(rest[1:])
     configured = configuration_of(text).metrics

@@ -16,7 +16,7 @@ from bridge.outstation.points import BinaryOutput, EventClass
 from bridge.service.appliance.appliance_controls import ApplianceControls
 from bridge.service.appliance.local_outstation import Asker
 from bridge.service.appliance.point_map import blocks_of
-from tests.service.test_point_map import SITE
+from tests.service.appliance.test_point_map import SITE
 from tests.support.eventually import turns_of_the_loop
 from tests.support.sites import configuration_of
 

@@ -1,9 +1,8 @@
-from pathlib import Path
-
 from bridge.service.configuration.check import describe
 from bridge.service.configuration.config import load, parse
+from tests.support.repository import CONFIGURATIONS
 
-GOOD = Path(__file__).parent.parent / "config" / "good"
+GOOD = CONFIGURATIONS / "good"
 BOARD_LEDS = {"led1": 17, "led2": 27}
 
 

@@ -39,12 +39,12 @@ from bridge.service.configuration.recorder_keys import DEFAULTS, RECORDER_KEYS
 from bridge.service.configuration.schema import Key
 from bridge.service.paths import default_capture_folder
 from hw.board import DEFAULT_BOARD
+from tests.support.repository import CONFIGURATIONS, readme_toml
 
-FILES = Path(__file__).parent.parent / "config"
-GOOD = sorted((FILES / "good").glob("*.toml"))
-BAD = sorted((FILES / "bad").glob("*.toml"))
-SAMPLE = (FILES / "good" / "sample.toml").read_text(encoding="utf-8")
-MINIMAL = (FILES / "good" / "minimal.toml").read_text(encoding="utf-8")
+GOOD = sorted((CONFIGURATIONS / "good").glob("*.toml"))
+BAD = sorted((CONFIGURATIONS / "bad").glob("*.toml"))
+SAMPLE = (CONFIGURATIONS / "good" / "sample.toml").read_text(encoding="utf-8")
+MINIMAL = (CONFIGURATIONS / "good" / "minimal.toml").read_text(encoding="utf-8")
 ROUNDED = ("response_timeout_s", "frame_timeout_s", "babble_s")
 BOARD_LEDS = {"system": 26, "led1": 17, "led2": 27}
 
@@ -172,7 +172,7 @@ def test_default_times_follow_the_times_that_are_written() -> None:
 
 
 def test_lines_and_outstations_that_are_not_as_by_default() -> None:
-    configuration = load(FILES / "good" / "shared_lines.toml")
+    configuration = load(CONFIGURATIONS / "good" / "shared_lines.toml")
     kernel, switched, plain = configuration.lines.values()
     assert kernel == replace(
         plain,
@@ -250,11 +250,9 @@ def test_what_is_no_delay(text: str) -> None:
 
 
 def test_the_readme_shows_every_key_with_its_default() -> None:
-    readme = (Path(__file__).parent.parent.parent / "README.md").read_text(encoding="utf-8")
-    block = re.search(r"\n## Configuration\n.*?\n```toml\n(.*?)```", readme, re.DOTALL)
-    assert block is not None
-    shown = parse(block[1], "README.md").lines["bay1"]
-    section = re.search(r"\[line\.bay1\].*?\n\n", block[1], re.DOTALL)
+    block = readme_toml("\n## Configuration\n")
+    shown = parse(block, "README.md").lines["bay1"]
+    section = re.search(r"\[line\.bay1\].*?\n\n", block, re.DOTALL)
     assert section is not None
     assert set(re.findall(r"^(\w+) =", section[0], re.MULTILINE)) == set(LINE_KEYS)
     text = MINIMAL.replace("/dev/ttyAMA2", shown.device)
@@ -283,8 +281,7 @@ def test_the_readme_shows_every_key_with_its_default() -> None:
 def test_the_readme_shows_every_key_and_marks_those_that_are_required(
     header: str, keys: Mapping[str, Key]
 ) -> None:
-    readme = (Path(__file__).parent.parent.parent / "README.md").read_text(encoding="utf-8")
-    block = readme.partition("\n## Configuration\n")[2].partition("```toml\n")[2].partition("```")[0]
+    block = readme_toml("\n## Configuration\n")
     section = block[block.index(header) :].partition("\n\n")[0]
     shown = dict(re.findall(r"^(\w+) = (.*)$", section, re.MULTILINE))
     assert set(shown) == set(keys)
@@ -293,17 +290,13 @@ def test_the_readme_shows_every_key_and_marks_those_that_are_required(
 
 
 def test_the_shortest_configuration_of_the_readme_is_right() -> None:
-    readme = (Path(__file__).parent.parent.parent / "README.md").read_text(encoding="utf-8")
-    shortest = readme.partition("The shortest `bridge.toml`")[2].partition("```toml\n")[2].partition("```")[0]
-    assert not parse(shortest, "bridge.toml").warnings
+    assert not parse(readme_toml("The shortest `bridge.toml`"), "bridge.toml").warnings
 
 
 def test_the_readme_shows_every_key_of_the_panel_with_its_default() -> None:
-    readme = (Path(__file__).parent.parent.parent / "README.md").read_text(encoding="utf-8")
-    block = re.search(r"\n## Configuration\n.*?\n```toml\n(.*?)```", readme, re.DOTALL)
-    assert block is not None
-    tables = tomllib.loads(block[1])
-    shown = parse(block[1], "README.md")
+    block = readme_toml("\n## Configuration\n")
+    tables = tomllib.loads(block)
+    shown = parse(block, "README.md")
     assert {key for led in tables["led"].values() for key in led} == set(LED_KEYS)
     for keys, (table,) in (
         (BUTTON_KEYS, [tables["button"]]),
@@ -316,8 +309,7 @@ def test_the_readme_shows_every_key_of_the_panel_with_its_default() -> None:
 
 
 def test_the_readme_shows_the_recorder_with_its_defaults() -> None:
-    readme = (Path(__file__).parent.parent.parent / "README.md").read_text(encoding="utf-8")
-    block = readme.partition("\n## Configuration\n")[2].partition("```toml\n")[2].partition("```")[0]
+    block = readme_toml("\n## Configuration\n")
     shown = parse(block, "README.md").recorder
     assert shown.folder == "/var/lib/rtu-bridge/captures"
     assert replace(shown, folder=None) == replace(DEFAULTS, folder=None)
@@ -333,7 +325,7 @@ def test_recordings_are_kept_where_systemd_keeps_the_services_state(monkeypatch:
 
 
 def test_outstations_of_the_program_itself() -> None:
-    site = load(FILES / "good" / "appliance.toml", BOARD_LEDS)
+    site = load(CONFIGURATIONS / "good" / "appliance.toml", BOARD_LEDS)
     assert (site.service.name, site.service.location) == ("mill-lane", "Mill Lane, cabinet 3")
     rtu, box, other = site.outstations
     assert (rtu.line, rtu.local) == ("bay1", None)
@@ -354,7 +346,7 @@ def test_an_appliance_has_points_for_so_many_lines() -> None:
 
 
 def test_a_panel_with_everything() -> None:
-    panel = load(FILES / "good" / "panel.toml")
+    panel = load(CONFIGURATIONS / "good" / "panel.toml")
     assert panel.leds == {
         "feeder": LedConfig("feeder", None, True, red=5, green=6),
         "act": LedConfig("act", None, False, kernel="ACT"),
@@ -417,8 +409,8 @@ def test_metrics_for_everybody_are_a_warning(listen: str) -> None:
 
 
 def test_warnings() -> None:
-    assert load(FILES / "good" / "warnings.toml").warnings == tuple(
-        f"{FILES / 'good' / 'warnings.toml'}: {warning}"
+    assert load(CONFIGURATIONS / "good" / "warnings.toml").warnings == tuple(
+        f"{CONFIGURATIONS / 'good' / 'warnings.toml'}: {warning}"
         for warning in (
             "server.spare: no outstation uses it; write server = 'spare' in one, or delete it",
             "line.spare: no outstation uses it; write line = 'spare' in one, or delete it",

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.program import PROGRAM_PATIENCE_S, ROOT, Program
+from tests.support.program import PROGRAM_PATIENCE_S, Program
+from tests.support.repository import ROOT
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.wire

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
 
 import pytest
 
@@ -14,6 +13,7 @@ from bridge.service.appliance.point_layout import BLOCK, FIRST_LINE, FIRST_OUTST
 from bridge.service.appliance.point_map import Block, blocks_of
 from bridge.service.appliance.point_rows import Command, PointRow, Section
 from bridge.service.configuration.config import Configuration
+from tests.support.repository import readme_section
 from tests.support.sites import configuration_of
 
 SITE = """
@@ -172,8 +172,7 @@ def test_offsets_are_an_interface() -> None:
 
 
 def test_the_readme_has_the_layout() -> None:
-    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-    section = readme.partition("\n## The appliance as an outstation\n")[2].partition("\n## ")[0]
+    section = readme_section("The appliance as an outstation")
     for text in (
         "| the appliance | 0 to 19 |",
         "| contacts, relays | 20 to 99 |",

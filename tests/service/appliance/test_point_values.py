@@ -10,7 +10,7 @@ from bridge.application.measurement import Flags, PointKind, Value
 from bridge.service.appliance.point_map import Block, blocks_of
 from bridge.service.appliance.point_rows import Section
 from bridge.service.appliance.point_values import readings
-from tests.service.test_point_map import SITE
+from tests.service.appliance.test_point_map import SITE
 from tests.support.sites import configuration_of
 
 BLOCKS = {(block.section, block.name): block for block in blocks_of(configuration_of(SITE))}

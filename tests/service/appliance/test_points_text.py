@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-from pathlib import Path
 
 import pytest
 
@@ -12,8 +11,9 @@ from bridge.service.appliance.point_map import blocks_of
 from bridge.service.appliance.points_text import as_csv, as_table, general_table
 from bridge.service.cli import main
 from bridge.service.configuration.config import load
+from tests.support.repository import CONFIGURATIONS
 
-FILE = Path(__file__).parent.parent / "config" / "good" / "appliance.toml"
+FILE = CONFIGURATIONS / "good/appliance.toml"
 BOARD_LEDS = {"led1": 17}
 BLOCKS = blocks_of(load(FILE, BOARD_LEDS))
 
@@ -91,5 +91,5 @@ def test_csv_needs_a_configuration(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_wrong_configuration_is_said_to_be_wrong(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["points", "-c", str(FILE.parent.parent / "bad" / "local_outstations.toml")]) == 2
+    assert main(["points", "-c", str(CONFIGURATIONS / "bad/local_outstations.toml")]) == 2
     assert "stands beside 'line'" in capsys.readouterr().err
