@@ -9,21 +9,13 @@ import pytest
 
 from bridge.bench import BenchLine, BridgeProcess
 from bridge.bench.process import with_status_socket
+from tests.support import toml
 
 SOCKET = Path("/tmp/x/status")
-SITE = """
-[server.main]
-listen = "127.0.0.1:0"
-[line.bay]
-device = "{device}"
-baud = 9600
-[[outstation]]
-name = "pole-12"
-server = "main"
-masters = ["any"]
-line = "bay"
-link_address = 12
-"""
+
+
+def _site(device: object) -> str:
+    return toml.server() + toml.line("bay", device) + toml.outstation("pole-12", 12, "bay", "any")
 
 
 @pytest.mark.parametrize(
@@ -52,7 +44,7 @@ def test_what_cannot_be_changed_is_refused(text: str) -> None:
 def test_it_runs_and_ends_in_peace(tmp_path: Path) -> None:
     with BenchLine() as line:
         file = tmp_path / "bridge.toml"
-        file.write_text(SITE.format(device=line.device), encoding="utf-8")
+        file.write_text(_site(line.device), encoding="utf-8")
         bridge = BridgeProcess(file)
         bridge.start()
         bridge.wait_for_lines()
@@ -66,7 +58,7 @@ def test_it_runs_and_ends_in_peace(tmp_path: Path) -> None:
 
 @pytest.mark.wire
 def test_a_configuration_that_is_refused_is_told() -> None:
-    bridge = BridgeProcess(SITE.format(device="relative/path"))
+    bridge = BridgeProcess(_site("relative/path"))
     with pytest.raises(AssertionError, match=r"(?s)exit status 2 before.*device"):
         bridge.start()
     bridge.kill()
@@ -75,7 +67,7 @@ def test_a_configuration_that_is_refused_is_told() -> None:
 @pytest.mark.wire
 def test_an_end_before_its_time_is_told() -> None:
     with BenchLine() as line:
-        bridge = BridgeProcess(SITE.format(device=line.device))
+        bridge = BridgeProcess(_site(line.device))
         bridge.start()
         assert bridge._process is not None
         bridge._process.kill()

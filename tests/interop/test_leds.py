@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.support import wire_crc
+from tests.support import toml, wire_crc
 from tests.support.bridge_process import HOST, BridgeProcess, running
 from tests.support.program import run_to_the_end
 from tests.support.raw_peers import RawMaster, RawRtu
@@ -24,36 +24,17 @@ pytestmark = pytest.mark.wire
 
 MASTER, SINGLE, TWO = 1, 10, 11
 READ, RESPONSE = 1, 129
-SITE = """
-[service]
-status_socket = "{folder}/s"
-log_level = "debug"
-log_format = "json"
-gpio = "mock"
-[server.main]
-listen = "127.0.0.1:0"
-[line.bay]
-device = "{device}"
-baud = 115200
-response_timeout_ms = 200
-[[outstation]]
-name = "rtu-10"
-server = "main"
-masters = ["127.0.0.1"]
-line = "bay"
-link_address = 10
-led = "led1"
-[[outstation]]
-name = "rtu-11"
-server = "main"
-masters = ["127.0.0.1"]
-line = "bay"
-link_address = 11
-led = "two"
-[led.two]
-red = 20
-green = 21
-"""
+
+
+def _site(folder: Path, device: object) -> str:
+    return (
+        toml.service(status_socket=f"{folder}/s", log_level="debug", log_format="json")
+        + toml.server()
+        + toml.line("bay", device, response_timeout_ms=200)
+        + toml.outstation("rtu-10", SINGLE, "bay", led="led1")
+        + toml.outstation("rtu-11", TWO, "bay", led="two")
+        + toml.table("[led.two]", red=20, green=21)
+    )
 
 
 def request(sequence: int, rtu: int) -> bytes:
@@ -78,7 +59,7 @@ def line(wire: Wire) -> Iterator[RawRtu]:
 
 @pytest.fixture
 def bridge(tmp_path: Path, wire: Wire) -> Iterator[BridgeProcess]:
-    with running(tmp_path, SITE.format(folder=tmp_path, device=wire.device)) as bridge:
+    with running(tmp_path, _site(tmp_path, wire.device)) as bridge:
         yield bridge
 
 

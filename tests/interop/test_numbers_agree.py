@@ -21,6 +21,7 @@ from bridge.service.appliance.point_map import blocks_of
 from bridge.service.appliance.points_text import as_csv
 from bridge.service.configuration.config import load
 from tests.support import frames as f
+from tests.support import toml
 from tests.support.bridge_process import HOST, BridgeProcess, running
 from tests.support.opendnp3_reader import ReadingOpendnp3
 from tests.support.program import run_to_the_end
@@ -36,50 +37,22 @@ pytestmark = [pytest.mark.wire, pytest.mark.peer]
 NORTH, SOUTH, BOX = 10, 11, 50
 OTHER_HOST, STRANGER = "127.0.0.2", "127.0.0.3"
 NOISE = b"\x00" * 20
-SITE = """
-[service]
-status_socket = "{folder}/s"
-log_format = "json"
-gpio = "mock"
-[metrics]
-listen = "127.0.0.1:0"
-[recorder]
-folder = "{folder}/captures"
-[server.main]
-listen = "127.0.0.1:0"
-[line.north]
-device = "{folder}/north"
-baud = 115200
-response_timeout_ms = 200
-[line.south]
-device = "{folder}/south"
-baud = 9600
-[[outstation]]
-name = "rtu-n"
-server = "main"
-masters = ["127.0.0.2"]
-line = "north"
-link_address = 10
-led = "led1"
-[[outstation]]
-name = "rtu-s"
-server = "main"
-masters = ["127.0.0.2"]
-line = "south"
-link_address = 11
-led = "led2"
-[[outstation]]
-name = "box"
-server = "main"
-masters = ["127.0.0.1"]
-local = "appliance"
-link_address = 50
-[led.led1]
-pin = 16
-[led.led2]
-red = 20
-green = 21
-"""
+
+
+def _site(folder: Path) -> str:
+    return (
+        toml.service(status_socket=f"{folder}/s", log_format="json")
+        + toml.table("[metrics]", listen="127.0.0.1:0")
+        + toml.table("[recorder]", folder=f"{folder}/captures")
+        + toml.server()
+        + toml.line("north", folder / "north", response_timeout_ms=200)
+        + toml.line("south", folder / "south", baud=9600)
+        + toml.outstation("rtu-n", NORTH, "north", OTHER_HOST, led="led1")
+        + toml.outstation("rtu-s", SOUTH, "south", OTHER_HOST, led="led2")
+        + toml.appliance("box", BOX)
+        + toml.table("[led.led1]", pin=16)
+        + toml.table("[led.led2]", red=20, green=21)
+    )
 
 
 class Place(NamedTuple):
@@ -168,7 +141,7 @@ class Bench(NamedTuple):
 def bench(tmp_path: Path) -> Iterator[Bench]:
     with ExitStack() as stack:
         wires = [stack.enter_context(Wire(tmp_path / name)) for name in ("north", "south")]
-        bridge = stack.enter_context(running(tmp_path, SITE.format(folder=tmp_path)))
+        bridge = stack.enter_context(running(tmp_path, _site(tmp_path)))
         north, south = (stack.enter_context(RawRtu(wire.rtu)) for wire in wires)
         peer = stack.enter_context(ReadingOpendnp3())
         channel, _ = peer.connect(bridge.port)

@@ -17,6 +17,7 @@ from bridge.errors import BindError
 from bridge.link.framer import LinkErrorMode
 from bridge.routing.drop import Drop
 from bridge.service.build import Bridge
+from tests.support import toml
 from tests.support.descriptors import open_descriptors
 from tests.support.eventually import eventually, turns_of_the_loop
 from tests.support.frames import link_status, link_status_request
@@ -25,29 +26,6 @@ from tests.support.ptys import Device, Pty
 from tests.support.sites import Pins, configuration_of, running
 
 pytestmark = pytest.mark.wire
-
-SERVICE = '[service]\nstatus_socket = "@socket@"\ngpio = "mock"\n'
-
-
-def _line(name: str, device: str) -> str:
-    return f'[line.{name}]\ndevice = "{device}"\nbaud = 115200\n'
-
-
-def _server(name: str = "main", listen: str = "127.0.0.1:0", *more: str) -> str:
-    return "\n".join((f'[server.{name}]\nlisten = "{listen}"', *more, ""))
-
-
-def _outstation(
-    name: str, address: int, line: str, *more: str, masters: str = "127.0.0.1", server: str = "main"
-) -> str:
-    return "\n".join(
-        (
-            f'[[outstation]]\nname = "{name}"\nserver = "{server}"\nmasters = ["{masters}"]',
-            f'line = "{line}"\nlink_address = {address}',
-            *more,
-            "",
-        )
-    )
 
 
 @pytest.fixture
@@ -69,13 +47,13 @@ async def _ask(master: Master, address: int) -> bytes:
 
 async def test_masters_reach_their_outstations_on_every_line(adapter: Pty, other_adapter: Pty) -> None:
     text = (
-        SERVICE
-        + _server()
-        + _line("bay1", adapter.device)
-        + _line("bay2", other_adapter.device)
-        + _outstation("a", 12, "bay1", masters="127.0.0.1")
-        + _outstation("b", 13, "bay2", masters="127.0.0.1")
-        + _outstation("c", 12, "bay2", masters="127.0.0.2")
+        toml.service()
+        + toml.server()
+        + toml.line("bay1", adapter.device)
+        + toml.line("bay2", other_adapter.device)
+        + toml.outstation("a", 12, master="127.0.0.1")
+        + toml.outstation("b", 13, "bay2", master="127.0.0.1")
+        + toml.outstation("c", 12, "bay2", master="127.0.0.2")
     )
 
     def reply(frame: object) -> bytes:
@@ -100,7 +78,7 @@ async def test_masters_reach_their_outstations_on_every_line(adapter: Pty, other
 async def test_lines_are_open_before_a_master_can_connect(
     adapter: Pty, caplog: pytest.LogCaptureFixture
 ) -> None:
-    text = SERVICE + _server() + _line("bay1", adapter.device) + _outstation("a", 12, "bay1")
+    text = toml.service() + toml.server() + toml.line("bay1", adapter.device) + toml.outstation("a", 12)
     with caplog.at_level(logging.INFO, "bridge"):
         async with running(text) as bridge:
             assert bridge.hubs["bay1"].line.is_open
@@ -110,12 +88,12 @@ async def test_lines_are_open_before_a_master_can_connect(
 
 async def test_a_missing_device_does_not_keep_the_others_waiting(adapter: Pty) -> None:
     text = (
-        SERVICE
-        + _server()
-        + _line("bay1", "/dev/nonesuch")
-        + _line("bay2", adapter.device)
-        + _outstation("a", 12, "bay1")
-        + _outstation("b", 13, "bay2")
+        toml.service()
+        + toml.server()
+        + toml.line("bay1", "/dev/nonesuch")
+        + toml.line("bay2", adapter.device)
+        + toml.outstation("a", 12)
+        + toml.outstation("b", 13, "bay2")
     )
     async with running(text) as bridge:
         with (
@@ -129,12 +107,12 @@ async def test_a_missing_device_does_not_keep_the_others_waiting(adapter: Pty) -
 
 async def test_the_settings_of_a_server_reach_its_sessions(adapter: Pty) -> None:
     text = (
-        SERVICE
-        + _server("main", "127.0.0.1:0", 'link_error_mode = "close"')
-        + _server("other", "127.0.0.1:0", "half_open_timeout_s = 60")
-        + _line("bay1", adapter.device)
-        + _outstation("a", 12, "bay1")
-        + _outstation("b", 13, "bay1", server="other")
+        toml.service()
+        + toml.server(link_error_mode="close")
+        + toml.server("other", half_open_timeout_s=60)
+        + toml.line("bay1", adapter.device)
+        + toml.outstation("a", 12)
+        + toml.outstation("b", 13, server="other")
     )
     async with running(text) as bridge:
         main, other = bridge.servers["main"], bridge.servers["other"]
@@ -151,12 +129,12 @@ async def test_the_settings_of_a_server_reach_its_sessions(adapter: Pty) -> None
 
 async def test_a_disabled_outstation_is_not_served(adapter: Pty) -> None:
     text = (
-        SERVICE
-        + _server()
-        + _line("bay1", adapter.device)
-        + _outstation("a", 12, "bay1")
-        + _outstation("off", 13, "bay1", "enabled = false")
-        + _outstation("off-too", 14, "bay1", "enabled = false", masters="127.0.0.2")
+        toml.service()
+        + toml.server()
+        + toml.line("bay1", adapter.device)
+        + toml.outstation("a", 12)
+        + toml.outstation("off", 13, enabled=False)
+        + toml.outstation("off-too", 14, enabled=False, master="127.0.0.2")
     )
     async with running(text) as bridge:
         server = bridge.servers["main"]
@@ -176,11 +154,11 @@ async def test_a_taken_port_leaves_nothing_running(adapter: Pty) -> None:
         first_port = free.getsockname()[1]
         free.close()
         text = (
-            SERVICE.replace("@socket@", "/nonexistent/s")
-            + _server("first", f"127.0.0.1:{first_port}")
-            + _server("second", f"127.0.0.1:{other.getsockname()[1]}")
-            + _line("bay1", adapter.device)
-            + _outstation("a", 12, "bay1", server="first")
+            toml.service(status_socket="/nonexistent/s")
+            + toml.server("first", listen=f"127.0.0.1:{first_port}")
+            + toml.server("second", listen=f"127.0.0.1:{other.getsockname()[1]}")
+            + toml.line("bay1", adapter.device)
+            + toml.outstation("a", 12, server="first")
         )
         descriptors, tasks = open_descriptors(), asyncio.all_tasks()
         bridge = Bridge(configuration_of(text))
@@ -197,8 +175,8 @@ async def test_close_leaves_nothing_behind(adapter: Pty, monkeypatch: pytest.Mon
     pins = Pins(monkeypatch)
     descriptors, tasks, threads = open_descriptors(), asyncio.all_tasks(), threading.active_count()
     with tempfile.TemporaryDirectory(prefix="rtu-") as folder:
-        text = SERVICE.replace("@socket@", f"{folder}/s") + _server() + _line("bay1", adapter.device)
-        bridge = Bridge(configuration_of(text + _outstation("a", 12, "bay1", 'led = "led1"')))
+        text = toml.service(status_socket=f"{folder}/s") + toml.server() + toml.line("bay1", adapter.device)
+        bridge = Bridge(configuration_of(text + toml.outstation("a", 12, led="led1")))
         await bridge.start()
         with await Master.connect(bridge.servers["main"].endpoint) as master:
             await eventually(lambda: pins.is_high("led1"), "the LED is lit")
@@ -224,7 +202,7 @@ async def test_a_driver_that_never_returns_keeps_neither_the_start_nor_the_end_w
 
     monkeypatch.setattr(serial_port, "open_port", blocked)
     tasks = asyncio.all_tasks()
-    text = SERVICE + _server() + _line("bay1", "/dev/ttyBLOCKED") + _outstation("a", 12, "bay1")
+    text = toml.service() + toml.server() + toml.line("bay1", "/dev/ttyBLOCKED") + toml.outstation("a", 12)
     async with asyncio.timeout(10):
         async with running(text) as bridge:
             with await Master.connect(bridge.servers["main"].endpoint) as master:
@@ -240,9 +218,11 @@ async def test_a_second_bridge_runs_without_a_status_socket(
     adapter: Pty, other_adapter: Pty, caplog: pytest.LogCaptureFixture
 ) -> None:
     with tempfile.TemporaryDirectory(prefix="rtu-") as folder:
-        service = SERVICE.replace("@socket@", f"{folder}/s")
-        first = service + _server() + _line("bay1", adapter.device) + _outstation("first", 12, "bay1")
-        second = service + _server() + _line("bay1", other_adapter.device) + _outstation("second", 12, "bay1")
+        service = toml.service(status_socket=f"{folder}/s")
+        first = service + toml.server() + toml.line("bay1", adapter.device) + toml.outstation("first", 12)
+        second = (
+            service + toml.server() + toml.line("bay1", other_adapter.device) + toml.outstation("second", 12)
+        )
         async with running(first):
             with caplog.at_level(logging.WARNING, "bridge"):
                 async with running(second) as bridge:
@@ -265,12 +245,12 @@ async def test_the_pins_that_are_used_are_opened_and_no_others(
 ) -> None:
     pins = Pins(monkeypatch)
     text = (
-        SERVICE
-        + _server()
-        + _line("bay1", adapter.device)
-        + _outstation("a", 12, "bay1", 'led = "led3"')
-        + _outstation("b", 13, "bay1", 'led = "mine"')
-        + _outstation("c", 14, "bay1")
+        toml.service()
+        + toml.server()
+        + toml.line("bay1", adapter.device)
+        + toml.outstation("a", 12, led="led3")
+        + toml.outstation("b", 13, led="mine")
+        + toml.outstation("c", 14)
         + "[led.mine]\npin = 20\nactive_low = true\n"
     )
     async with running(text):
@@ -281,8 +261,8 @@ async def test_the_pins_that_are_used_are_opened_and_no_others(
 
 
 async def test_a_disabled_outstation_still_hears_the_self_address(adapter: Pty) -> None:
-    text = SERVICE + _server() + _line("bay1", adapter.device) + _outstation("a", 12, "bay1")
-    other = _outstation("b", 13, "bay1", "enabled = false")
+    text = toml.service() + toml.server() + toml.line("bay1", adapter.device) + toml.outstation("a", 12)
+    other = toml.outstation("b", 13, enabled=False)
     async with running(text + other) as bridge:
         with await Master.connect(bridge.servers["main"].endpoint) as master:
             await master.send(link_status_request(0xFFFC).octets)
@@ -294,7 +274,7 @@ async def test_a_disabled_outstation_still_hears_the_self_address(adapter: Pty) 
 
 async def test_its_events_tell_of_its_life(adapter: Pty, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO, "bridge"):
-        text = SERVICE + _server() + _line("bay1", adapter.device) + _outstation("a", 12, "bay1")
+        text = toml.service() + toml.server() + toml.line("bay1", adapter.device) + toml.outstation("a", 12)
         async with running(text) as bridge:
             with await Master.connect(bridge.servers["main"].endpoint):
                 await eventually(lambda: bridge.servers["main"].sessions, "the master")

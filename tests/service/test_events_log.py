@@ -19,6 +19,7 @@ import pytest
 
 from bridge.routing.exchange import Outcome
 from bridge.service.build import Bridge
+from tests.support import toml
 from tests.support.eventually import eventually
 from tests.support.frames import SELECT, link_status, link_status_request, request, response
 from tests.support.masters import Master
@@ -108,32 +109,22 @@ def test_a_reason_is_a_word_of_the_counters() -> None:
         assert is_word is (each.event not in TELLS_THE_SYSTEMS_REASON), each.place
 
 
-SITE = """
-[service]
-status_socket = "@socket@"
-gpio = "mock"
-[server.main]
-listen = "127.0.0.1:0"
-[line.bay1]
-device = "{device}"
-baud = 115200
-response_timeout_ms = 60000
-request_ttl_ms = 120000
-control_ttl_ms = 120000
-exchange_limit_ms = 600000
-[[outstation]]
-name = "pole-12"
-server = "main"
-masters = ["127.0.0.1"]
-line = "bay1"
-link_address = 12
-[[outstation]]
-name = "pole-13"
-server = "main"
-masters = ["127.0.0.1"]
-line = "bay1"
-link_address = 13
-"""
+PATIENT = {
+    "response_timeout_ms": 60_000,
+    "request_ttl_ms": 120_000,
+    "control_ttl_ms": 120_000,
+    "exchange_limit_ms": 600_000,
+}
+
+
+def site(device: str, **keys: object) -> str:
+    return (
+        toml.service()
+        + toml.server()
+        + toml.line("bay1", device, **{**PATIENT, **keys})
+        + toml.outstation("pole-12", 12)
+        + toml.outstation("pole-13", 13)
+    )
 
 
 @pytest.fixture
@@ -144,7 +135,7 @@ def adapter() -> Iterator[Pty]:
 
 @asynccontextmanager
 async def _site(device: str) -> AsyncIterator[Bridge]:
-    async with running(SITE.format(device=device)) as bridge:
+    async with running(site(device)) as bridge:
         await eventually(lambda: bridge.hubs["bay1"].line.is_open, "the line is up")
         yield bridge
 
@@ -245,7 +236,7 @@ async def test_what_a_line_takes_with_it(
 @pytest.mark.wire
 async def test_silence_is_told_with_the_counters_word(adapter: Pty, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "bridge")
-    text = SITE.format(device=adapter.device).replace("60000", "50", 1)
+    text = site(adapter.device, response_timeout_ms=50)
     async with running(text) as bridge:
         await eventually(lambda: bridge.hubs["bay1"].line.is_open, "the line is up")
         diagnosis = bridge.outstations["pole-12"].counters.diagnosis

@@ -29,6 +29,7 @@ from bridge.service.cli import main
 from bridge.service.configuration.config import load, parse
 from bridge.service.log_queue import LogCounters, RateLimit
 from bridge.service.recordings import captures
+from tests.support import toml
 from tests.support.frames import link_status_request
 from tests.support.program import Program, run_to_the_end
 from tests.support.raw_peers import RawMaster
@@ -59,15 +60,15 @@ def root() -> Iterator[logging.Logger]:
     root.setLevel(level)
 
 
-def _bridge(folder: Path, *, listen: str = "127.0.0.1:0", service: str = "") -> Path:
+def _bridge(folder: Path, *, listen: str = "127.0.0.1:0", **service: str) -> Path:
     file = folder / "bridge.toml"
-    file.write_text(
-        f'[service]\nstatus_socket = "{folder}/s"\ngpio = "mock"\n{service}\n'
-        f'[server.main]\nlisten = "{listen}"\n[line.bay]\ndevice = "/dev/nonesuch"\nbaud = 9600\n'
-        '[[outstation]]\nname = "rtu"\nserver = "main"\nmasters = ["127.0.0.1"]\n'
-        'line = "bay"\nlink_address = 10\n',
-        encoding="utf-8",
+    text = (
+        toml.service(status_socket=f"{folder}/s", **service)
+        + toml.server(listen=listen)
+        + toml.line("bay", "/dev/nonesuch")
+        + toml.outstation("rtu", 10, "bay")
     )
+    file.write_text(text, encoding="utf-8")
     return file
 
 
@@ -119,7 +120,7 @@ def _answers(socket_path: Path) -> dict[str, object] | None:
 
 @pytest.mark.parametrize("number", STOPS)
 def test_a_log_that_nobody_reads_stops_neither_bridge_nor_exit(folder: Path, number: signal.Signals) -> None:
-    file = _bridge(folder, service='log_level = "debug"')
+    file = _bridge(folder, log_level="debug")
     with _full_pipe() as (_, stderr), _started(["run", "-c", str(file)], stderr=stderr) as process:
         snapshot = until(lambda: _answers(folder / "s"), "the bridge answers")
         port = int(str(snapshot["servers"][0]["listen"]).rpartition(":")[2])  # type: ignore[index]
@@ -262,7 +263,7 @@ def test_the_names_of_events_do_not_fill_the_memory() -> None:
 
 
 def test_the_running_program_says_what_it_suppressed(folder: Path) -> None:
-    file = _bridge(folder, service='log_level = "debug"\nlog_format = "json"')
+    file = _bridge(folder, log_level="debug", log_format="json")
     with Program("run", "-c", str(file)) as program:
         program.until_printed('"started"')
         port = int(fetch(str(folder / "s"))["servers"][0]["listen"].rpartition(":")[2])

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from bridge.service.notify import Announcement, ServiceManager, kept_informed
+from tests.support import toml
 from tests.support.eventually import eventually
 from tests.support.program import Program
 from tests.support.ptys import Pty
@@ -218,14 +219,13 @@ def test_the_program_tells_when_its_line_opens(
     with Pty() as adapter:
         device = folder / "adapter"
         file = folder / "bridge.toml"
-        file.write_text(
-            f'[service]\nstatus_socket = "{folder}/s"\ngpio = "none"\n'
-            '[server.main]\nlisten = "127.0.0.1:0"\n'
-            f'[line.bay]\ndevice = "{device}"\nbaud = 9600\n'
-            '[[outstation]]\nname = "a"\nserver = "main"\nmasters = ["any"]\n'
-            'line = "bay"\nlink_address = 1\n',
-            encoding="utf-8",
+        text = (
+            toml.service(status_socket=f"{folder}/s", gpio="none")
+            + toml.server()
+            + toml.line("bay", device)
+            + toml.outstation("a", 1, "bay")
         )
+        file.write_text(text, encoding="utf-8")
         with Program("run", "-c", str(file)) as program:
             (first,) = systemd.read()
             assert first.startswith("STATUS=not open: bay (no such device")

@@ -6,12 +6,14 @@ import json
 import signal
 import socket
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 
 from bridge.endpoints.status import fetch
+from tests.support import toml
 from tests.support.frames import link_status, link_status_request
 from tests.support.program import Program, run_to_the_end
 from tests.support.ptys import Pty
@@ -36,20 +38,15 @@ def _write(
     folder: Path,
     *devices: str,
     listen: str = "127.0.0.1:0",
-    service: str = "",
-    line: str = "",
-    masters: str = "127.0.0.1",
+    service: Mapping[str, str] = MappingProxyType({}),
+    **line: object,
 ) -> Path:
     """Write a configuration with a line and an outstation (10, 11, ...) for each device."""
-    parts = [
-        f'[service]\nstatus_socket = "{folder}/s"\ngpio = "mock"\n{service}',
-        f'[server.main]\nlisten = "{listen}"',
-    ]
+    parts = [toml.service(status_socket=f"{folder}/s", **service), toml.server(listen=listen)]
     for number, device in enumerate(devices):
         parts += [
-            f'[line.bay{number}]\ndevice = "{device}"\nbaud = 115200\n{line}',
-            f'[[outstation]]\nname = "rtu-{10 + number}"\nserver = "main"\nmasters = ["{masters}"]',
-            f'line = "bay{number}"\nlink_address = {10 + number}',
+            toml.line(f"bay{number}", device, **line),
+            toml.outstation(f"rtu-{10 + number}", 10 + number, f"bay{number}"),
         ]
     file = folder / "bridge.toml"
     file.write_text("\n".join(parts), encoding="utf-8")
@@ -84,7 +81,7 @@ def test_a_wrong_configuration_is_status_2_with_every_problem_and_starts_nothing
 def test_a_taken_port_is_status_1_and_one_clear_line(folder: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         listen = f"127.0.0.1:{other.getsockname()[1]}"
-        file = _write(folder, "/dev/nonesuch", listen=listen, service='log_level = "error"')
+        file = _write(folder, "/dev/nonesuch", listen=listen, service={"log_level": "error"})
         status, out, err = run_to_the_end("run", "-c", str(file))
     assert (status, out) == (1, "")
     assert err == f"cannot listen on {listen}: Address already in use\n"
@@ -104,7 +101,7 @@ def test_a_taken_port_among_others_leaves_nothing_running(folder: Path) -> None:
 
 
 def test_warnings_are_printed_and_stop_nothing(folder: Path) -> None:
-    file = _write(folder, "/dev/nonesuch", line="request_ttl_ms = 100")
+    file = _write(folder, "/dev/nonesuch", request_ttl_ms=100)
     with Program("run", "-c", str(file)) as program:
         program.until_printed("started")
         assert "request_ttl_ms: 100 ms is shorter than the response timeout" in program.err
@@ -129,7 +126,7 @@ def test_a_status_socket_that_cannot_be_had_stops_nothing(folder: Path) -> None:
 
 def test_frames_pass_and_the_log_is_json(folder: Path) -> None:
     with Pty() as adapter:
-        file = _write(folder, adapter.device, service='log_format = "json"\nlog_level = "debug"')
+        file = _write(folder, adapter.device, service={"log_format": "json", "log_level": "debug"})
         with Program("run", "-c", str(file)) as program:
             port = _port(program, folder)
             until(lambda: _lines_up(folder) == [True], "the line is up")
@@ -177,7 +174,7 @@ def test_a_signal_ends_it_with_status_0_whatever_its_masters_and_lines_do(
 ) -> None:
     with Pty() as good, Pty() as stuck:
         stuck.fill()
-        file = _write(folder, good.device, "/dev/nonesuch", stuck.device, line="response_timeout_ms = 60000")
+        file = _write(folder, good.device, "/dev/nonesuch", stuck.device, response_timeout_ms=60000)
         with Program("run", "-c", str(file)) as program:
             port = _port(program, folder)
             until(lambda: _lines_up(folder) == [True, False, True], "two of three lines are up")

@@ -15,6 +15,7 @@ from bridge.routing.diagnosis import Miss
 from bridge.routing.exchange import Evidence, Outcome
 from bridge.service.build import Bridge
 from bridge.version import VERSION
+from tests.support import toml
 from tests.support.eventually import eventually
 from tests.support.frames import link_status, link_status_request
 from tests.support.masters import Master
@@ -24,41 +25,6 @@ from tests.support.sites import running
 
 pytestmark = pytest.mark.wire
 
-SITE = """
-[service]
-status_socket = "@socket@"
-gpio = "mock"
-[server.main]
-listen = "127.0.0.1:0"
-[line.bay1]
-device = "{device}"
-baud = 19200
-parity = "even"
-stop_bits = 2
-[line.bay2]
-device = "/dev/nonesuch"
-baud = 9600
-[[outstation]]
-name = "pole-12"
-server = "main"
-masters = ["127.0.0.1"]
-line = "bay1"
-link_address = 12
-led = "led1"
-[[outstation]]
-name = "pole-13"
-server = "main"
-masters = ["127.0.0.1"]
-line = "bay2"
-link_address = 13
-[[outstation]]
-name = "pole-14"
-server = "main"
-masters = ["127.0.0.2"]
-line = "bay1"
-link_address = 14
-enabled = false
-"""
 
 TOP_KEYS = {
     *("version", "uptime_s", "configuration", "servers", "lines", "system_led", "outstations"),
@@ -163,7 +129,8 @@ def adapter() -> Iterator[Pty]:
 
 @pytest.fixture
 async def bridge(adapter: Pty) -> AsyncIterator[Bridge]:
-    async with running(SITE.format(device=adapter.device)) as bridge:
+    lines = toml.two_lines(adapter.device, baud=19200, parity="even", stop_bits=2)
+    async with running(toml.service() + lines) as bridge:
         yield bridge
 
 

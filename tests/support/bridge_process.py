@@ -13,6 +13,7 @@ from typing import Any
 
 from bridge.endpoints.status import fetch
 from tests.support.repository import ROOT
+from tests.support.toml import table
 from tests.support.waiting import PATIENCE_S, until
 
 HOST = "127.0.0.1"
@@ -55,12 +56,7 @@ class Site:
         ]
         tables = [("[service]", service), ("[server.main]", server), ("[line.bay]", line)]
         tables += [("[[outstation]]", outstation) for outstation in outstations]
-        return "\n".join(_table(title, values) for title, values in tables)
-
-
-def _table(title: str, values: Mapping[str, object]) -> str:
-    # TOML writes strings, numbers, booleans and arrays of these as JSON does.
-    return "\n".join([title, *(f"{key} = {json.dumps(value)}" for key, value in values.items()), ""])
+        return "\n".join(table(title, **values) for title, values in tables)
 
 
 class BridgeProcess:

@@ -23,6 +23,7 @@ from bridge.service.appliance.appliance_identity import ApplianceApplication, at
 from bridge.service.appliance.point_map import blocks_of
 from bridge.service.build import Bridge
 from bridge.version import VERSION
+from tests.support import toml
 from tests.support.eventually import eventually, turns_of_the_loop
 from tests.support.frames import request, response
 from tests.support.masters import Master
@@ -31,51 +32,28 @@ from tests.support.sites import configuration_of, running
 
 pytestmark = pytest.mark.wire
 
-SITE = """
-[service]
-status_socket = "@socket@"
-gpio = "mock"
-name = "mill-lane"
-location = "cabinet 3"
-[server.main]
-listen = "127.0.0.1:0"
-[line.bay1]
-device = "{device}"
-baud = 115200
-response_timeout_ms = 100
-[input.door]
-pin = 24
-debounce_ms = 50
-[relay.horn]
-pin = 27
-[[outstation]]
-name = "pole-12"
-server = "main"
-masters = ["127.0.0.1"]
-line = "bay1"
-link_address = 12
-[[outstation]]
-name = "box"
-server = "main"
-masters = ["127.0.0.1"]
-local = "appliance"
-link_address = 1
-led = "led1"
-[[outstation]]
-name = "other-box"
-server = "main"
-masters = ["127.0.0.2"]
-local = "appliance"
-link_address = 1
-[[outstation]]
-name = "spare-box"
-server = "main"
-masters = ["127.0.0.3"]
-local = "appliance"
-link_address = 1
-enabled = false
-"""
-CONFIGURATION = configuration_of(SITE.format(device="/dev/none").replace("@socket@", "/tmp/s"))
+
+def without_appliance(device: str, **keys: object) -> str:
+    return (
+        toml.service(name="mill-lane", location="cabinet 3")
+        + toml.server()
+        + toml.line("bay1", device, response_timeout_ms=100, **keys)
+        + toml.table("[input.door]", pin=24, debounce_ms=50)
+        + toml.table("[relay.horn]", pin=27)
+        + toml.outstation("pole-12", 12)
+    )
+
+
+def site(device: str, **keys: object) -> str:
+    return (
+        without_appliance(device, **keys)
+        + toml.appliance("box", 1, led="led1")
+        + toml.appliance("other-box", 1, "127.0.0.2")
+        + toml.appliance("spare-box", 1, "127.0.0.3", enabled=False)
+    )
+
+
+CONFIGURATION = configuration_of(site("/dev/none").replace("@socket@", "/tmp/s"))
 INPUT, OUTPUT = PointKind.BINARY_INPUT, PointKind.BINARY_OUTPUT
 COUNTER, ANALOG = PointKind.COUNTER, PointKind.ANALOG_INPUT
 LINE_UP, ALL_UP, DOOR, CONNECTED, ANSWERING, DEGRADED = 100, 0, 20, 1000, 1001, 1002
@@ -101,7 +79,7 @@ def only_changes(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 async def bridge(adapter: Pty, only_changes: None) -> AsyncIterator[Bridge]:
-    async with running(SITE.format(device=adapter.device)) as bridge:
+    async with running(site(adapter.device)) as bridge:
         yield bridge
 
 
@@ -260,7 +238,7 @@ async def test_noise_is_told_at_once(bridge: Bridge, adapter: Pty) -> None:
 
 
 async def test_babble_begins_and_ends(adapter: Pty, only_changes: None) -> None:
-    text = SITE.format(device=adapter.device).replace("= 100\n", "= 100\nbabble_ms = 50\n")
+    text = site(adapter.device, babble_ms=50)
     async with running(text) as bridge:
         database = database_of(bridge)
 
@@ -316,7 +294,7 @@ async def test_what_nobody_tells_of_is_looked_at_all_the_same(
     adapter: Pty, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(appliance, "_PERIOD_S", 0.01)
-    async with running(SITE.format(device=adapter.device)) as bridge:
+    async with running(site(adapter.device)) as bridge:
         database = database_of(bridge)
         with Device(adapter, answering), await Master.connect(bridge.servers["main"].endpoint) as master:
             for sequence in range(3):
@@ -341,7 +319,7 @@ async def test_a_look_that_fails_is_not_the_last(adapter: Pty, monkeypatch: pyte
     monkeypatch.setattr(appliance, "_PERIOD_S", 0.01)
     failures: list[object] = []
     asyncio.get_running_loop().set_exception_handler(lambda _loop, context: failures.append(context))
-    async with running(SITE.format(device=adapter.device)) as bridge:
+    async with running(site(adapter.device)) as bridge:
         looks = bridge.appliance._status_of
         monkeypatch.setattr(bridge.appliance, "_status_of", None)
         await eventually(lambda: failures, "a look that fails")
@@ -380,7 +358,7 @@ def test_a_master_is_not_asked_whether_it_is_there() -> None:
 async def test_a_bridge_without_an_appliance_outstation_looks_at_nothing(
     adapter: Pty, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    text = SITE.format(device=adapter.device).partition('[[outstation]]\nname = "box"')[0]
+    text = without_appliance(adapter.device)
     async with running(text) as bridge:
         monkeypatch.setattr(bridge.appliance, "_tell", None)
         with await Master.connect(bridge.servers["main"].endpoint):

@@ -12,37 +12,19 @@ import pytest
 from bridge.service import run
 from bridge.service.front.front_panel import FrontPanel
 from hw import gesture
+from tests.support import toml
 from tests.support.eventually import eventually
 from tests.support.sites import configuration_of
 
-FILE = """
-[service]
-gpio = "mock"
-status_socket = "/tmp/none.sock"
-[server.main]
-listen = "127.0.0.1:0"
-[line.bay1]
-device = "/dev/none"
-baud = 9600
-[[outstation]]
-name = "rtu"
-server = "main"
-masters = ["any"]
-line = "bay1"
-link_address = 10
-led = "led1"
-[led.led2]
-pin = 22
-[button]
-pin = 20
-[input.door]
-pin = 21
-active_low = true
-pull = "up"
-debounce_ms = 5
-[relay.trip]
-pin = 19
-"""
+SITE = (
+    toml.server()
+    + toml.line("bay1", "/dev/none")
+    + toml.outstation("rtu", 10, led="led1")
+    + toml.table("[led.led2]", pin=22)
+    + toml.table("[button]", pin=20)
+    + toml.table("[input.door]", pin=21, active_low=True, pull="up", debounce_ms=5)
+    + toml.table("[relay.trip]", pin=19)
+)
 
 
 class Held:
@@ -61,7 +43,9 @@ def held() -> Held:
 @pytest.fixture
 async def front(held: Held) -> AsyncIterator[FrontPanel]:
     loop = asyncio.get_running_loop()
-    panel = FrontPanel(configuration_of(FILE), clock=loop.time, held=held)
+    panel = FrontPanel(
+        configuration_of(toml.service(status_socket="/tmp/none.sock") + SITE), clock=loop.time, held=held
+    )
     panel.report()
     panel.start()
     yield panel
@@ -77,7 +61,7 @@ def push(contact: object, *, low: bool) -> None:
 
 
 async def test_a_short_press_tests_the_lamps(front: FrontPanel, held: Held) -> None:
-    system = configuration_of(FILE).outstations[0]
+    system = configuration_of(toml.service(status_socket="/tmp/none.sock") + SITE).outstations[0]
     assert front.led_status(system)["overlay"] is None
     push(front.panel.button, low=True)
     await asyncio.sleep(0.1)  # the length of the press
@@ -110,7 +94,11 @@ async def test_a_relay_is_off_until_it_is_switched(front: FrontPanel) -> None:
 
 async def test_without_gpio_everything_is_said_once(caplog: pytest.LogCaptureFixture, held: Held) -> None:
     loop = asyncio.get_running_loop()
-    panel = FrontPanel(configuration_of(FILE.replace("mock", "none")), clock=loop.time, held=held)
+    panel = FrontPanel(
+        configuration_of(toml.service(status_socket="/tmp/none.sock", gpio="none") + SITE),
+        clock=loop.time,
+        held=held,
+    )
     panel.report()
     assert panel.inputs == {}
     assert panel.relays.is_on("trip") is None
@@ -126,7 +114,7 @@ async def test_with_pins_the_lamps_are_tested(front: FrontPanel) -> None:
 
 async def test_the_button_ends_the_program_and_leaves_word(tmp_path: Path) -> None:
     stopped = asyncio.Event()
-    configuration = configuration_of(FILE.replace("/tmp/none.sock", str(tmp_path / "status.sock")))
+    configuration = configuration_of(toml.service(status_socket=str(tmp_path / "status.sock")) + SITE)
     run.end_by_button(stopped, configuration)
     assert stopped.is_set()
     assert (tmp_path / run.POWEROFF_REQUEST).exists()

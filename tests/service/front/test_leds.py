@@ -19,6 +19,7 @@ from bridge.service.views.panel import render
 from hw.colour import Colour
 from hw.indicator import Indicator as HwIndicator
 from hw.indicator import LedState
+from tests.support import toml
 from tests.support.eventually import eventually
 from tests.support.frames import link_status, link_status_request
 from tests.support.masters import Master
@@ -184,54 +185,22 @@ def test_the_first_exchange_of_another_master_is_passed_on_however_soon(panel: P
 
 # A whole bridge
 
-SITE = """
-[service]
-status_socket = "@socket@"
-gpio = "mock"
-[server.main]
-listen = "127.0.0.1:0"
-[line.bay1]
-device = "{device}"
-baud = 115200
-response_timeout_ms = 60
-[[outstation]]
-name = "pole-12"
-server = "main"
-masters = ["127.0.0.1"]
-line = "bay1"
-link_address = 12
-led = "led1"
-[[outstation]]
-name = "pole-13"
-server = "main"
-masters = ["127.0.0.2"]
-line = "bay1"
-link_address = 13
-led = "low"
-[led.low]
-pin = 20
-active_low = true
-"""
+
+def site(device: str) -> str:
+    return (
+        toml.service()
+        + toml.server()
+        + toml.line("bay1", device, response_timeout_ms=60)
+        + toml.outstation("pole-12", 12, led="led1")
+        + toml.outstation("pole-13", 13, master="127.0.0.2", led="low")
+        + toml.table("[led.low]", pin=20, active_low=True)
+    )
+
+
 TWO_COLOURS = (
-    SITE
-    + """
-[[outstation]]
-name = "pole-14"
-server = "main"
-masters = ["127.0.0.3"]
-line = "bay1"
-link_address = 14
-led = "two"
-[[outstation]]
-name = "pole-15"
-server = "main"
-masters = ["127.0.0.4"]
-line = "bay1"
-link_address = 15
-[led.two]
-red = 21
-green = 22
-"""
+    toml.outstation("pole-14", 14, master="127.0.0.3", led="two")
+    + toml.outstation("pole-15", 15, master="127.0.0.4")
+    + toml.table("[led.two]", red=21, green=22)
 )
 
 
@@ -248,7 +217,7 @@ def pins(monkeypatch: pytest.MonkeyPatch) -> Pins:
 
 @pytest.fixture
 async def bridge(adapter: Pty, pins: Pins) -> AsyncIterator[Bridge]:
-    async with running(SITE.format(device=adapter.device)) as bridge:
+    async with running(site(adapter.device)) as bridge:
         yield bridge
 
 
@@ -343,7 +312,7 @@ async def test_the_system_led_beats(bridge: Bridge, pins: Pins) -> None:
 
 @pytest.fixture
 async def large(adapter: Pty, pins: Pins) -> AsyncIterator[Bridge]:
-    async with running(TWO_COLOURS.format(device=adapter.device)) as bridge:
+    async with running(site(adapter.device) + TWO_COLOURS) as bridge:
         yield bridge
 
 

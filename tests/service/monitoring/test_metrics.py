@@ -21,53 +21,24 @@ from bridge.service.build import Bridge
 from bridge.service.monitoring import exposition, metrics
 from bridge.service.monitoring.metric_table import NOT_METRICS, PROGRAM, SECTIONS, Kind
 from bridge.version import VERSION
+from tests.support import toml
 from tests.support.eventually import eventually
 from tests.support.frames import link_status, link_status_request
 from tests.support.masters import Master
 from tests.support.ptys import Device, Pty
-from tests.support.repository import ROOT, readme_section
+from tests.support.repository import ROOT, readme_section, readme_toml
 from tests.support.scrapes import OPENMETRICS, samples_of, scrape
 from tests.support.sites import configuration_of, running
 
 pytestmark = pytest.mark.wire
 
 NAMES = ROOT / "tests/vectors/metrics.txt"
-SITE = """
-[service]
-status_socket = "@socket@"
-gpio = "mock"
-[metrics]
-listen = "127.0.0.1:{port}"
-[server.main]
-listen = "127.0.0.1:0"
-[line.bay1]
-device = "{device}"
-baud = 19200
-[line.bay2]
-device = "/dev/nonesuch"
-baud = 9600
-[[outstation]]
-name = "pole-12"
-server = "main"
-masters = ["127.0.0.1"]
-line = "bay1"
-link_address = 12
-led = "led1"
-[[outstation]]
-name = "pole-13"
-server = "main"
-masters = ["127.0.0.1"]
-line = "bay2"
-link_address = 13
-[[outstation]]
-name = "pole-14"
-server = "main"
-masters = ["127.0.0.2"]
-line = "bay1"
-link_address = 14
-enabled = false
-"""
 POLE_12 = {"outstation": "pole-12", "line": "bay1"}
+
+
+def site(device: str, port: int = 0) -> str:
+    metrics = toml.table("[metrics]", listen=f"127.0.0.1:{port}")
+    return toml.service() + metrics + toml.two_lines(device, baud=19200)
 
 
 @pytest.fixture
@@ -78,7 +49,7 @@ def adapter() -> Iterator[Pty]:
 
 @pytest.fixture
 async def bridge(adapter: Pty) -> AsyncIterator[Bridge]:
-    async with running(SITE.format(device=adapter.device, port=0)) as bridge:
+    async with running(site(adapter.device)) as bridge:
         yield bridge
 
 
@@ -306,7 +277,7 @@ async def test_the_index_says_where_they_are(bridge: Bridge) -> None:
 async def test_a_port_that_is_taken_is_one_warning(adapter: Pty, caplog: pytest.LogCaptureFixture) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
-        async with running(SITE.format(device=adapter.device, port=port)) as bridge:
+        async with running(site(adapter.device, port)) as bridge:
             problem = f"cannot listen on 127.0.0.1:{port}: Address already in use"
             (record,) = (record for record in caplog.records if record.getMessage() == "no metrics")
             assert record.fields == {"reason": problem}  # type: ignore[attr-defined]
@@ -326,7 +297,7 @@ async def test_a_port_that_is_taken_is_one_warning(adapter: Pty, caplog: pytest.
 
 
 async def test_without_the_section_there_are_none(adapter: Pty) -> None:
-    text = SITE.format(device=adapter.device, port=0).replace('[metrics]\nlisten = "127.0.0.1:0"\n', "")
+    text = toml.service() + toml.two_lines(adapter.device)
     async with running(text) as bridge:
         assert bridge.snapshot()["metrics"] is None
 
@@ -340,7 +311,7 @@ async def test_closing_lets_the_port_go(adapter: Pty) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    async with running(SITE.format(device=adapter.device, port=port)) as bridge:
+    async with running(site(adapter.device, port)) as bridge:
         await eventually(lambda: _where(bridge).port == port, "it listens")
     with socket.socket() as probe:
         assert probe.connect_ex(("127.0.0.1", port)) != 0
@@ -348,9 +319,8 @@ async def test_closing_lets_the_port_go(adapter: Pty) -> None:
 
 def test_the_readme_says_how() -> None:
     section = readme_section("Metrics")
-    rest = SITE.format(device="/dev/ttyAMA2", port=0).partition("[server.main]")
-    text = section.partition("```toml\n")[2].partition("```")[0] + "".join(rest[1:])
-    configured = configuration_of(text).metrics
+    shown = readme_toml("\n## Metrics\n")
+    configured = configuration_of(shown + toml.two_lines("/dev/ttyAMA2")).metrics
     assert configured is not None
     assert f"http://{configured.listen}/metrics" in section
 

@@ -11,7 +11,7 @@ from rich.text import Text
 from bridge.service.top.items import Item
 from bridge.service.top.site import Site, only, read
 from bridge.service.top.state import Order, Part
-from tests.support import statuses
+from tests.support import statuses, toml
 from tests.support.sites import running
 from tests.support.statuses import MISS, diagnosis, down, line, outstation, server, session, status
 
@@ -403,27 +403,10 @@ def test_a_bridge_from_before_the_diagnosis() -> None:
     assert cells(RTUS, old)[0]["LED"] == "● answering"
 
 
-SITE = """
-[service]
-status_socket = "@socket@"
-gpio = "mock"
-[server.main]
-listen = "127.0.0.1:0"
-[line.bay1]
-device = "/dev/nonesuch"
-baud = 9600
-[[outstation]]
-name = "pole-12"
-server = "main"
-masters = ["127.0.0.1"]
-line = "bay1"
-link_address = 12
-"""
-
-
 @pytest.mark.wire
 async def test_a_real_bridge_gives_the_keys_that_these_tests_take_for_granted() -> None:
-    async with running(SITE) as bridge:
+    line_and_rtu = toml.line("bay1", "/dev/nonesuch") + toml.outstation("pole-12", 12)
+    async with running(toml.service() + toml.server() + line_and_rtu) as bridge:
         document = bridge.snapshot()
     assert document.keys() >= status().keys()
     assert document["system_led"].keys() == statuses.LED.keys()
