@@ -24,7 +24,7 @@ from bridge.service.appliance.appliance import Appliance
 from bridge.service.appliance.bridge_actions import BridgeActions
 from bridge.service.appliance.bus_loads import BusLoads
 from bridge.service.appliance.local_outstation import LocalOutstation
-from bridge.service.appliance.point_rows import Section
+from bridge.service.appliance.point_row import Section
 from bridge.service.configuration.config import Configuration, LineConfig, OutstationConfig, ServerConfig
 from bridge.service.front.front_panel import FrontPanel, Moved
 from bridge.service.front.leds import PanelLink

@@ -12,7 +12,7 @@ from bridge.endpoints.tcp_server import TcpServer
 from bridge.endpoints.tcp_session import SessionEnd
 from bridge.routing.diagnosis import Diagnosis, ResponseTimes
 from bridge.service.appliance.local_outstation import LocalOutstation
-from bridge.service.appliance.point_rows import Section
+from bridge.service.appliance.point_row import Section
 from bridge.service.configuration.config import Configuration, LineConfig, OutstationConfig
 from bridge.version import VERSION
 from hw.vitals import vitals

@@ -26,7 +26,8 @@ from bridge.service.appliance.appliance_controls import Actions, ApplianceContro
 from bridge.service.appliance.appliance_identity import ApplianceApplication, ApplianceInformation, attributes
 from bridge.service.appliance.local_outstation import Asker, LocalOutstation
 from bridge.service.appliance.point_map import Block, MappedPoint, blocks_of
-from bridge.service.appliance.point_rows import FROZEN_CLASS, Section
+from bridge.service.appliance.point_row import Section
+from bridge.service.appliance.point_rows import FROZEN_CLASS
 from bridge.service.appliance.point_values import Reading, readings
 from bridge.service.configuration.config import Configuration, OutstationConfig
 

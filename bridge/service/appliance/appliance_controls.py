@@ -21,7 +21,7 @@ from bridge.outstation.database import Database
 from bridge.outstation.handlers import ControlHandler
 from bridge.service.appliance.local_outstation import Asker
 from bridge.service.appliance.point_map import Block
-from bridge.service.appliance.point_rows import Command
+from bridge.service.appliance.point_row import Command
 from bridge.service.front import actuator
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from bridge.application.command import CommandStatus, Crob
 from bridge.endpoints.events import note
-from bridge.service.appliance.point_rows import Section
+from bridge.service.appliance.point_row import Section
 
 if TYPE_CHECKING:
     from bridge.service.build import Bridge

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from bridge.application.measurement import PointKind
 from bridge.service.appliance import point_rows
 from bridge.service.appliance.point_layout import BLOCK, FIRST_LINE, FIRST_OUTSTATION
-from bridge.service.appliance.point_rows import PointRow, Section
+from bridge.service.appliance.point_row import PointRow, Section
 from bridge.service.configuration.config import Configuration
 
 

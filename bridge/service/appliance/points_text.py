@@ -11,7 +11,8 @@ from bridge.application.measurement import PointKind
 from bridge.service.appliance import point_rows
 from bridge.service.appliance.point_layout import BLOCK, FIRST_LINE, FIRST_OUTSTATION, FIRST_WIRED
 from bridge.service.appliance.point_map import Block
-from bridge.service.appliance.point_rows import FROZEN_CLASS, PointRow
+from bridge.service.appliance.point_row import PointRow
+from bridge.service.appliance.point_rows import FROZEN_CLASS
 
 _ORDER: Final = (
     PointKind.BINARY_INPUT,

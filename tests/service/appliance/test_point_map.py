@@ -11,7 +11,7 @@ from bridge.application.measurement import PointKind
 from bridge.service.appliance import point_rows
 from bridge.service.appliance.point_layout import BLOCK, FIRST_LINE, FIRST_OUTSTATION
 from bridge.service.appliance.point_map import Block, blocks_of
-from bridge.service.appliance.point_rows import Command, PointRow, Section
+from bridge.service.appliance.point_row import Command, PointRow, Section
 from bridge.service.configuration.config import Configuration
 from tests.support.repository import readme_section
 from tests.support.sites import configuration_of

@@ -8,7 +8,7 @@ import pytest
 
 from bridge.application.measurement import Flags, PointKind, Value
 from bridge.service.appliance.point_map import Block, blocks_of
-from bridge.service.appliance.point_rows import Section
+from bridge.service.appliance.point_row import Section
 from bridge.service.appliance.point_values import readings
 from tests.service.appliance.test_point_map import SITE
 from tests.support.sites import configuration_of
