@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import math
+from collections.abc import Callable
 from typing import TypeAlias
 
 from bridge.service import commands as do
 from bridge.version import VERSION
 
 _TOP_PERIOD_S = 1.0
-_WATCH_PERIOD_S, _SHORTEST_WATCH_S, _LONGEST_WATCH_S = 2.0, 0.1, 3600.0
+_WATCH_PERIOD_S = 2.0
+_SHORTEST_PERIOD_S, _LONGEST_S = 0.1, 3600.0
 
 _Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
@@ -197,29 +200,26 @@ def _add_where(parser: argparse.ArgumentParser) -> None:
 
 
 def _duration_s(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = 0.0
-    # So written that what is no number is refused as well.
-    if not 0 < seconds <= _LONGEST_WATCH_S:
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is no time; write seconds above 0 and at most {_LONGEST_WATCH_S:g}"
-        )
-    return seconds
+    return _seconds(text, lambda s: 0 < s <= _LONGEST_S, f"above 0 and at most {_LONGEST_S:g}")
 
 
 def _period_s(text: str) -> float:
+    return _seconds(
+        text,
+        lambda s: _SHORTEST_PERIOD_S <= s <= _LONGEST_S,
+        f"from {_SHORTEST_PERIOD_S:g} to {_LONGEST_S:g}",
+    )
+
+
+def _seconds(text: str, is_right: Callable[[float], bool], which: str) -> float:
     try:
-        period_s = float(text)
+        seconds = float(text)
     except ValueError:
-        period_s = 0.0
-    # So written that what is no number is refused as well.
-    if not _SHORTEST_WATCH_S <= period_s <= _LONGEST_WATCH_S:
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is no time; write seconds from {_SHORTEST_WATCH_S:g} to {_LONGEST_WATCH_S:g}"
-        )
-    return period_s
+        seconds = math.nan
+    # Also what is no number: it is in no range.
+    if not is_right(seconds):
+        raise argparse.ArgumentTypeError(f"{text!r} is no time; write seconds {which}")
+    return seconds
 
 
 _IN_ORDER = (

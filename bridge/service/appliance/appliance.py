@@ -23,13 +23,14 @@ from bridge.outstation.events import EventBuffer, EventBufferSizes, EventMode
 from bridge.outstation.points import EventKind, PointConfig
 from bridge.outstation.values import EventDetection, initial_measurement
 from bridge.service.appliance.appliance_controls import Actions, ApplianceControls
-from bridge.service.appliance.appliance_identity import ApplianceApplication, ApplianceInformation, attributes
+from bridge.service.appliance.appliance_identity import ApplianceApplication, attributes
 from bridge.service.appliance.local_outstation import Asker, LocalOutstation
 from bridge.service.appliance.point_map import Block, MappedPoint, blocks_of
 from bridge.service.appliance.point_row import Section
 from bridge.service.appliance.point_rows import FROZEN_CLASS
 from bridge.service.appliance.point_values import Reading, readings
 from bridge.service.configuration.config import Configuration, OutstationConfig
+from bridge.service.logged_information import LoggedInformation
 
 _PERIOD_S = 1.0
 _WITH_TIME: Final = 5
@@ -80,7 +81,7 @@ class Appliance:
             takes_broadcasts=config.broadcast == "allow",
             database=database,
             application=ApplianceApplication(),
-            information=ApplianceInformation(config.name),
+            information=LoggedInformation(config.name),
             controls=ApplianceControls(
                 config.name, self._blocks, self._actions, asker, database, is_allowed=is_allowed
             ),

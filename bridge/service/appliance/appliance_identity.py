@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from bridge.application.attribute import Attribute, AttributeType
 from bridge.application.measurement import PointKind
-from bridge.endpoints.events import note, warn
 from bridge.outstation.attributes import AttributeStore
 from bridge.outstation.config import OutstationConfig
-from bridge.outstation.handlers import FreezeType, OutstationApplication, OutstationInformation
+from bridge.outstation.handlers import FreezeType, OutstationApplication
 from bridge.service.configuration.config import Configuration
 from bridge.version import VERSION
 from hw.vitals import identity
@@ -48,18 +47,3 @@ class ApplianceApplication(OutstationApplication):
     def freeze(self, kind: PointKind, start: int | None, stop: int | None, freeze_type: FreezeType) -> bool:
         """Clear nothing: the counters are those of the status, and several may watch them."""
         return freeze_type is FreezeType.IMMEDIATE
-
-
-class ApplianceInformation(OutstationInformation):
-    """Logs what an operator would ask for."""
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-
-    def unsolicited_enabled(self, classes: frozenset[int]) -> None:
-        """A master wants to be told unasked, or not any more."""
-        note("unsolicited", outstation=self._name, classes=",".join(map(str, sorted(map(int, classes)))))
-
-    def handler_failed(self, error: Exception) -> None:
-        """A bug."""
-        warn("handler failed", outstation=self._name, error=repr(error))

@@ -10,15 +10,16 @@ from bridge.application.attribute import Attribute, AttributeType
 from bridge.application.command import AnalogOutputCommand, CommandStatus, Crob
 from bridge.application.function import Function, Iin
 from bridge.application.measurement import Measurement, PointKind, Value
-from bridge.endpoints.events import note, warn
+from bridge.endpoints.events import note
 from bridge.endpoints.local_outstation import FrameWire, Outstation, system_utc_ms
 from bridge.outstation.attributes import AttributeStore
 from bridge.outstation.config import OutstationConfig
 from bridge.outstation.database import Database
 from bridge.outstation.events import EventBuffer
-from bridge.outstation.handlers import ControlHandler, OutstationApplication, OutstationInformation
+from bridge.outstation.handlers import ControlHandler, OutstationApplication
 from bridge.service.front import actuator
 from bridge.service.front.relays import Movements
+from bridge.service.logged_information import LoggedInformation
 from bridge.service.simulation.sim_config import Rtu
 from bridge.service.simulation.sim_points import Command, Point
 from bridge.version import VERSION
@@ -50,7 +51,7 @@ class SimulatedRtu:
             database=self._database,
             attributes=_attributes(rtu),
             application=_Application(name, self._clock, self._database),
-            information=_Information(name),
+            information=LoggedInformation(name),
             controls=_Controls(name, rtu.commands, self._execute),
             utc_ms=self._clock.utc_ms,
         )
@@ -223,17 +224,6 @@ def _in_words(command: Crob | AnalogOutputCommand) -> dict[str, Any]:
     if command.trip_close:
         words["coil"] = command.trip_close.name
     return words | {"on_ms": command.on_time_ms, "off_ms": command.off_time_ms}
-
-
-class _Information(OutstationInformation):
-    def __init__(self, name: str) -> None:
-        self._name = name
-
-    def unsolicited_enabled(self, classes: frozenset[int]) -> None:
-        note("unsolicited", outstation=self._name, classes=",".join(map(str, sorted(map(int, classes)))))
-
-    def handler_failed(self, error: Exception) -> None:
-        warn("handler failed", outstation=self._name, error=repr(error))
 
 
 class _SlowOutstation(Outstation):
