@@ -9,17 +9,12 @@ from typing import Any
 
 from bridge.endpoints.bridged_outstation import BridgedOutstation
 from bridge.endpoints.control import ControlServer, control_path
-from bridge.endpoints.direction import Direction
 from bridge.endpoints.events import note, warn
 from bridge.endpoints.hub import LineHub
-from bridge.endpoints.serial_port import SerialSettings
 from bridge.endpoints.status import StatusServer
 from bridge.endpoints.tcp_server import ServedOutstation, TcpServer
-from bridge.endpoints.tcp_session import SessionLimits
 from bridge.endpoints.when_down import WhenDown
 from bridge.errors import BindError
-from bridge.recording.tap import SessionTaps
-from bridge.routing.timing import Timing, octet_time_s
 from bridge.service.appliance.appliance import Appliance
 from bridge.service.appliance.bridge_actions import BridgeActions
 from bridge.service.appliance.bus_loads import BusLoads
@@ -31,7 +26,9 @@ from bridge.service.front.leds import PanelLink
 from bridge.service.log_queue import LogCounters
 from bridge.service.monitoring.metrics import Metrics
 from bridge.service.recordings.recorder import Recorder
-from bridge.service.snapshot import Taking, section, take, taking
+from bridge.service.settings import serial_settings, session_limits, timing
+from bridge.service.snapshot import section, taking
+from bridge.service.taking import take
 from bridge.version import VERSION
 from hw.indicator import Indicator
 
@@ -60,49 +57,33 @@ class Bridge:
         `log` counts what the program's log loses, for the status. `problems` are those of a newer
         configuration that is wrong, so that this one is in force.
         """
+        self.configuration = configuration
         self.configuration_problems = tuple(problems)
+        self.outstation_configs = {each.name: each for each in configuration.outstations}
+        self.log = log or LogCounters()
         self._loop = asyncio.get_running_loop()
         self._started_s = self._loop.time()
-        self._configuration = configuration
-        self.outstation_configs = {each.name: each for each in configuration.outstations}
         self._line_indicators: dict[str, list[Indicator]] = {name: [] for name in configuration.lines}
         self.front = FrontPanel(
             configuration,
             clock=self._loop.time,
             held=ended,
             moved=self._moved,
-            is_outdated=bool(self.configuration_problems),
+            is_outdated=bool(problems),
         )
         self._recorder = Recorder(configuration)
-        self.servers = {
-            name: _server(server, self._recorder.server(name))
-            for name, server in configuration.servers.items()
-        }
-        self.hubs = {
-            name: LineHub(
-                name,
-                _settings(line),
-                _timing(line),
-                line_changed=self._line_changed,
-                state_changed=self._state_changed,
-                tap=self._recorder.line(name),
-            )
-            for name, line in configuration.lines.items()
-        }
+        self.servers = {name: self._server(server) for name, server in configuration.servers.items()}
+        self.hubs = {name: self._hub(line) for name, line in configuration.lines.items()}
         self.bus_loads = BusLoads(self.hubs)
-        self.appliance = Appliance(configuration, partial(section, self, configuration), BridgeActions(self))
+        self.appliance = Appliance(configuration, partial(section, self), BridgeActions(self))
         self.outstations: dict[str, BridgedOutstation] = {}
         self.local_outstations: dict[str, LocalOutstation] = {}
         for outstation in configuration.outstations:
-            if outstation.line is None:
-                self._add_local(outstation)
-            else:
-                self._add_bridged(outstation, outstation.line)
+            self._add(outstation)
         self._status = StatusServer(configuration.service.status_socket, self.snapshot)
         self._control = ControlServer(control_path(configuration.service.status_socket), self._obey)
-        self.log = log or LogCounters()
         metrics = configuration.metrics
-        self.metrics = Metrics(None if metrics is None else metrics.listen, self._taking)
+        self.metrics = Metrics(None if metrics is None else metrics.listen, partial(taking, self))
 
     async def start(self) -> None:
         """Listen, open the lines, light the LEDs, offer the status."""
@@ -173,10 +154,32 @@ class Bridge:
 
     def snapshot(self) -> dict[str, Any]:
         """Return the status as JSON-able data: what `rtu-bridge status --json` prints."""
-        return take(self._taking())
+        return take(taking(self))
 
-    def _taking(self) -> Taking:
-        return taking(self, self._configuration)
+    def _server(self, config: ServerConfig) -> TcpServer:
+        return TcpServer(
+            config.link_error_mode,
+            str(config.listen),
+            name=config.name,
+            limits=session_limits(config),
+            taps=self._recorder.server(config.name),
+        )
+
+    def _hub(self, config: LineConfig) -> LineHub:
+        return LineHub(
+            config.name,
+            serial_settings(config),
+            timing(config),
+            line_changed=self._line_changed,
+            state_changed=self._state_changed,
+            tap=self._recorder.line(config.name),
+        )
+
+    def _add(self, outstation: OutstationConfig) -> None:
+        if outstation.line is None:
+            self._add_local(outstation)
+        else:
+            self._add_bridged(outstation, outstation.line)
 
     def _add_bridged(self, outstation: OutstationConfig, line: str) -> None:
         hub = self.hubs[line]
@@ -188,7 +191,7 @@ class Bridge:
             return
         self._line_indicators[line].append(self.front.indicators[outstation.name])
         link = self._link(outstation)
-        when_down = WhenDown(self._configuration.lines[line].when_down)
+        when_down = WhenDown(self.configuration.lines[line].when_down)
         bridged = BridgedOutstation(
             outstation.name, outstation.link_address, hub, observer=link, when_down=when_down
         )
@@ -245,41 +248,3 @@ class Bridge:
 
 def _nothing() -> None:
     """What an indicator's event leads to where no LED shows it."""
-
-
-def _server(config: ServerConfig, taps: SessionTaps | None) -> TcpServer:
-    limits = SessionLimits(
-        half_open_timeout_s=config.half_open_timeout_s,
-        send_stall_s=config.send_stall_s,
-        frame_timeout_s=config.frame_timeout_s,
-    )
-    return TcpServer(config.link_error_mode, str(config.listen), name=config.name, limits=limits, taps=taps)
-
-
-def _settings(config: LineConfig) -> SerialSettings:
-    return SerialSettings(
-        device=config.device,
-        baud=config.baud,
-        parity=config.parity,
-        stop_bits=config.stop_bits,
-        direction=Direction(config.direction),
-        pre_transmit_s=config.pre_transmit_s,
-        post_transmit_s=config.post_transmit_s,
-        rts_on_send=config.rts_on_send,
-    )
-
-
-def _timing(config: LineConfig) -> Timing:
-    return Timing(
-        octet_s=octet_time_s(config.baud, parity_bits=config.parity_bits, stop_bits=config.stop_bits),
-        response_timeout_s=config.response_timeout_s,
-        quiet_s=config.frame_timeout_s,
-        request_ttl_s=config.request_ttl_s,
-        control_ttl_s=config.control_ttl_s,
-        exchange_limit_s=config.exchange_limit_s,
-        babble_s=config.babble_s,
-        turnaround_s=config.turnaround_s,
-        pre_transmit_s=config.pre_transmit_s,
-        post_transmit_s=config.post_transmit_s,
-        broadcast_dead_time_s=config.broadcast_dead_time_s,
-    )

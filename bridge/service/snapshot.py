@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
 from enum import Enum
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from bridge.endpoints.bridged_outstation import BridgedOutstation
 from bridge.endpoints.tcp_server import TcpServer
@@ -13,32 +13,18 @@ from bridge.endpoints.tcp_session import SessionEnd
 from bridge.routing.diagnosis import Diagnosis, ResponseTimes
 from bridge.service.appliance.local_outstation import LocalOutstation
 from bridge.service.appliance.point_row import Section
-from bridge.service.configuration.config import Configuration, LineConfig, OutstationConfig
+from bridge.service.configuration.config import LineConfig, OutstationConfig
+from bridge.service.running import RunningBridge
+from bridge.service.taking import Taking
 from bridge.version import VERSION
 from hw.vitals import vitals
 
-if TYPE_CHECKING:
-    from bridge.service.build import Bridge
 
-
-Taking = Generator[None, None, dict[str, Any]]
-"""A document being made: it returns the document, and pauses where others may have their turn."""
-
-
-def take(making: Taking) -> dict[str, Any]:
-    """Return a document that is made without pauses: everything in it is of one moment."""
-    while True:
-        try:
-            next(making)
-        except StopIteration as end:
-            document: dict[str, Any] = end.value
-            return document
-
-
-def taking(bridge: Bridge, configuration: Configuration) -> Taking:
+def taking(bridge: RunningBridge) -> Taking:
     """Make a document of everything that an operator may ask of the bridge, with a pause after each part."""
+    configuration = bridge.configuration
     document: dict[str, Any] = {
-        **of_appliance(bridge, configuration),
+        **of_appliance(bridge),
         "lines": [of_line(bridge, line) for line in configuration.lines.values()],
         "outstations": [],
         "inputs": [of_input(bridge, name) for name in configuration.inputs],
@@ -52,12 +38,12 @@ def taking(bridge: Bridge, configuration: Configuration) -> Taking:
     return document
 
 
-def of_appliance(bridge: Bridge, configuration: Configuration) -> dict[str, Any]:
+def of_appliance(bridge: RunningBridge) -> dict[str, Any]:
     """Return the part of the status that is about the program and its machine as a whole."""
     return {
         "version": VERSION,
         "uptime_s": round(bridge.uptime_s, 3),
-        "configuration": configuration.source_name,
+        "configuration": bridge.configuration.source_name,
         "configuration_problems": list(bridge.configuration_problems),
         "machine": asdict(vitals()),
         "servers": [_server(server) for server in bridge.servers.values()],
@@ -65,27 +51,27 @@ def of_appliance(bridge: Bridge, configuration: Configuration) -> dict[str, Any]
     }
 
 
-def section(bridge: Bridge, configuration: Configuration, which: Section, name: str) -> Mapping[str, Any]:
+def section(bridge: RunningBridge, which: Section, name: str) -> Mapping[str, Any]:
     """Return what `taking` says of one thing, for whoever follows that alone."""
     match which:
         case Section.APPLIANCE:
-            return of_appliance(bridge, configuration)
+            return of_appliance(bridge)
         case Section.INPUT:
             return of_input(bridge, name)
         case Section.RELAY:
             return of_relay(bridge, name)
         case Section.LINE:
-            return of_line(bridge, configuration.lines[name])
+            return of_line(bridge, bridge.configuration.lines[name])
     return of_outstation(bridge, bridge.outstation_configs[name])
 
 
-def of_input(bridge: Bridge, name: str) -> dict[str, Any]:
+def of_input(bridge: RunningBridge, name: str) -> dict[str, Any]:
     """Return a contact's state; None where it cannot be read."""
     contact = bridge.front.inputs.get(name)
     return {"name": name, "is_active": None if contact is None else contact.is_active}
 
 
-def of_relay(bridge: Bridge, name: str) -> dict[str, Any]:
+def of_relay(bridge: RunningBridge, name: str) -> dict[str, Any]:
     """Return a relay's state; None where it cannot be switched."""
     return {"name": name, "is_on": bridge.front.relays.is_on(name)}
 
@@ -122,7 +108,7 @@ def _server(server: TcpServer) -> dict[str, Any]:
     }
 
 
-def of_line(bridge: Bridge, config: LineConfig) -> dict[str, Any]:
+def of_line(bridge: RunningBridge, config: LineConfig) -> dict[str, Any]:
     """Return the status of one line."""
     hub = bridge.hubs[config.name]
     line = hub.line
@@ -156,7 +142,7 @@ def of_line(bridge: Bridge, config: LineConfig) -> dict[str, Any]:
     }
 
 
-def of_outstation(bridge: Bridge, config: OutstationConfig) -> dict[str, Any]:
+def of_outstation(bridge: RunningBridge, config: OutstationConfig) -> dict[str, Any]:
     """Return the status of one outstation, bridged or local."""
     status: dict[str, Any] = {
         "name": config.name,

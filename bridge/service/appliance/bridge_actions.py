@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from bridge.application.command import CommandStatus, Crob
 from bridge.endpoints.events import note
 from bridge.service.appliance.point_row import Section
-
-if TYPE_CHECKING:
-    from bridge.service.build import Bridge
+from bridge.service.running import RunningBridge
 
 
 class BridgeActions:
     """Satisfies `bridge.service.appliance.appliance_controls.Actions`."""
 
-    def __init__(self, bridge: Bridge) -> None:
+    def __init__(self, bridge: RunningBridge) -> None:
         self._bridge = bridge
 
     def may_switch(self, relay: str) -> CommandStatus:

@@ -10,7 +10,7 @@ from bridge.endpoints.endpoint import Endpoint
 from bridge.endpoints.events import note, warn
 from bridge.endpoints.http_server import HttpServer, Page
 from bridge.errors import BindError
-from bridge.service.snapshot import Taking
+from bridge.service.taking import Taking, take_in_turns
 
 _INDEX: Final = b"RTU Bridge: the metrics are at /metrics\n"
 _REST_PER_WORK: Final = 9.0
@@ -73,7 +73,7 @@ class Metrics:
         async with self._is_making:
             await asyncio.sleep(max(0.0, self._rests_until_s - loop.time()))
             began_s = loop.time()
-            document = await _in_pieces(self._taking())
+            document = await take_in_turns(self._taking())
             pieces = []
             for piece in self._exposition.pieces(document, accept):
                 pieces.append(piece)
@@ -85,13 +85,3 @@ class Metrics:
 
 async def _index(_headers: Mapping[str, str]) -> Page:
     return Page("text/plain; charset=utf-8", [_INDEX])
-
-
-async def _in_pieces(taking: Taking) -> dict[str, Any]:
-    while True:
-        try:
-            next(taking)
-        except StopIteration as end:
-            document: dict[str, Any] = end.value
-            return document
-        await asyncio.sleep(0)

@@ -322,7 +322,7 @@ def _led(bridge: Bridge, name: str) -> dict[str, Any]:
 
 
 async def _ask(bridge: Bridge, **request: object) -> dict[str, Any]:
-    return await asyncio.to_thread(ask, control_path(bridge._configuration.service.status_socket), request)
+    return await asyncio.to_thread(ask, control_path(bridge.configuration.service.status_socket), request)
 
 
 async def test_a_lamp_test_lights_everything_and_then_it_is_as_before(large: Bridge, pins: Pins) -> None:
