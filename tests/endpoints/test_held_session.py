@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
+import contextlib
 import errno
 import socket
+from collections import Counter
+from collections.abc import Callable
 
 import pytest
 
@@ -27,6 +29,24 @@ VANISH_LIMITS = SessionLimits(half_open_timeout_s=4, send_stall_s=600)
 @pytest.fixture(autouse=True)
 def _looks_often(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tcp_session, "_HELD_LOOK_S", 0.02)
+
+
+Looks = Callable[[TcpSession], int]
+"""How often a session was looked at."""
+
+
+@pytest.fixture
+def looks(monkeypatch: pytest.MonkeyPatch) -> Looks:
+    seen: Counter[str] = Counter()
+    end_of = tcp_session._end_of
+
+    def count(sock: socket.socket) -> SessionEnd | None:
+        with contextlib.suppress(OSError):
+            seen["{}:{}".format(*sock.getpeername())] += 1
+        return end_of(sock)
+
+    monkeypatch.setattr(tcp_session, "_end_of", count)
+    return lambda session: seen[session.peer]
 
 
 async def _held(
@@ -64,8 +84,7 @@ async def test_a_peer_that_hung_up_and_refuses_what_it_is_sent(serve: Serve, con
     server, session, master = await _held(serve, connect)
     master.close()
     # Each is answered with RST; whoever notices first, the loop or the look, it was the peer that went.
-    while session.send(REQUEST):
-        await asyncio.sleep(0.002)
+    await eventually(lambda: not session.send(REQUEST), "the end of the session")
     assert (await _ends(server))[0] in (SessionEnd.PEER_CLOSED, SessionEnd.PEER_RESET)
 
 
@@ -78,10 +97,10 @@ async def test_a_peer_that_vanished(serve: Serve, connect: Connect) -> None:
     assert await _ends(server, within_s=12) == [SessionEnd.PEER_VANISHED]
 
 
-async def test_a_peer_that_waits_stays(serve: Serve, connect: Connect) -> None:
+async def test_a_peer_that_waits_stays(serve: Serve, connect: Connect, looks: Looks) -> None:
     server, session, master = await _held(serve, connect)
     await master.send(REQUEST)
-    await asyncio.sleep(0.2)
+    await eventually(lambda: looks(session) > 5, "some looks")
     assert server.sessions == (session,)
     session.release("line")
     await eventually(lambda: session.counters.octets_in == len(REQUEST), "the request, after the release")
@@ -91,28 +110,24 @@ async def test_a_peer_that_waits_stays(serve: Serve, connect: Connect) -> None:
 
 
 async def test_the_look_ends_with_the_session_and_with_the_hold(
-    serve: Serve, connect: Connect, caplog: pytest.LogCaptureFixture
+    serve: Serve, connect: Connect, looks: Looks, caplog: pytest.LogCaptureFixture
 ) -> None:
     server, session, _master = await _held(serve, connect)
-    looks = 0
-    end_of = tcp_session._end_of
+    _server, other, _other_master = await _held(serve, connect)
 
-    def count(sock: socket.socket) -> SessionEnd | None:
-        nonlocal looks
-        looks += 1
-        return end_of(sock)
+    async def looks_at_the_other() -> None:
+        seen = looks(other)
+        await eventually(lambda: looks(other) > seen + 3, "looks at a session that is held")
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tcp_session, "_end_of", count)
-        await eventually(lambda: looks, "a look")
-        session.release("line")
-        seen = looks
-        await asyncio.sleep(0.1)
-        assert looks == seen
-        session.hold("line")
-        session.end(SessionEnd.PRE_EMPTED)
-        await asyncio.sleep(0.1)
-        assert looks == seen
+    await eventually(lambda: looks(session), "a look")
+    session.release("line")
+    seen = looks(session)
+    await looks_at_the_other()
+    assert looks(session) == seen
+    session.hold("line")
+    session.end(SessionEnd.PRE_EMPTED)
+    await looks_at_the_other()
+    assert looks(session) == seen
     assert list(server.session_ends) == [SessionEnd.PRE_EMPTED]
     assert not caplog.records, "a look at what is gone"
 

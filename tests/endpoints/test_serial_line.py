@@ -844,8 +844,9 @@ async def test_close_ends_the_retries(line: Line, jack: Jack, monkeypatch: pytes
     await eventually(lambda: len(attempts) >= 2, "two attempts")
     await made.close(drain_s=1)
     count = len(attempts)
-    await asyncio.sleep(0.1)
-    assert len(attempts) == count
+    line("/dev/nonesuch")
+    await eventually(lambda: len(attempts) > count + 4, "attempts of another line")
+    assert {settings.device for settings in attempts[count:]} == {"/dev/nonesuch"}
 
 
 async def test_close_in_the_middle_of_a_loss(line: Line, adapter: Pty) -> None:

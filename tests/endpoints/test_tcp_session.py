@@ -166,9 +166,13 @@ async def test_close_mode_ends_at_the_first_stray_octet(open_session: Open) -> N
 
 
 async def test_close_mode_waits_for_the_rest_of_a_frame(open_session: Open) -> None:
-    user, _session, master = await open_session(CLOSE, SessionLimits(frame_timeout_s=0.01))
+    limits = SessionLimits(frame_timeout_s=0.01)
+    user, session, master = await open_session(CLOSE, limits)
     await master.send(LONG[:100])
-    await asyncio.sleep(0.05)
+    await eventually(lambda: session.counters.octets_in == 100, "a part")
+    _user, other, other_master = await open_session(DISCARD, limits)
+    await other_master.send(LONG[:100])
+    await eventually(lambda: other.counters.discards, "another session waits no longer")
     await master.send(LONG[100:])
     await eventually(lambda: user.frames or user.ends, "the frame")
     assert (len(user.frames), user.ends) == (1, [])
@@ -238,7 +242,9 @@ async def test_a_stall_that_ends_in_time_costs_nothing(open_session: Open) -> No
     session.send(bytes(100_000))
     assert session._transport.get_write_buffer_size() > 0  # type: ignore[union-attr]
     assert await master.receive(100_000) == bytes(100_000)
-    await asyncio.sleep(0.6)
+    other_user, other, _master = await open_session(limits=limits, receive_buffer=4096)
+    overfill(other)
+    await eventually(lambda: other_user.ends, "a stall that began later has ended its session")
     assert user.ends == []
     session.send(REQUEST)
     assert await master.receive(len(REQUEST)) == REQUEST

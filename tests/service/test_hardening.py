@@ -7,13 +7,13 @@ import io
 import json
 import logging
 import os
+import select
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -30,6 +30,7 @@ from bridge.service.configuration.config import load, parse
 from bridge.service.log_queue import LogCounters, RateLimit
 from bridge.service.recordings import captures
 from tests.support import toml
+from tests.support.eventually import eventually
 from tests.support.frames import link_status_request
 from tests.support.program import Program, run_to_the_end
 from tests.support.raw_peers import RawMaster
@@ -270,14 +271,22 @@ def test_the_running_program_says_what_it_suppressed(folder: Path) -> None:
         with RawMaster("127.0.0.1", port) as master:
             master.send(link_status_request(99).octets * 1000)
             until(lambda: _dropped(folder) == 1000, "all frames")
-            time.sleep(1)
-            master.send(link_status_request(99).octets)
-            program.until_printed('"suppressed"')
+            sent = 1000
+
+            def is_told() -> bool:
+                nonlocal sent
+                master.send(link_status_request(99).octets)
+                sent += 1
+                return '"suppressed"' in program.err
+
+            # The first one of the next second tells of those of the last.
+            until(is_told, "what it suppressed", pause_s=0.05)
+            until(lambda: _dropped(folder) == sent, "all frames")
         program.signal(signal.SIGTERM)
         assert program.wait() == 0
         events = [json.loads(line) for line in program.err.splitlines()]
     dropped = [event for event in events if event["event"] == "frame dropped"]
-    assert len(dropped) + sum(event.get("suppressed", 0) for event in dropped) == 1001
+    assert len(dropped) + sum(event.get("suppressed", 0) for event in dropped) == sent
     assert len(dropped) <= 101
 
 
@@ -684,7 +693,9 @@ async def test_a_client_that_does_not_read_its_status_is_dropped(
     with socket.socket(socket.AF_UNIX) as client:
         client.connect(f"{folder}/s")
         client.setblocking(False)
-        await asyncio.sleep(1)
+        ends = select.poll()
+        ends.register(client, 0)
+        await eventually(lambda: ends.poll(0), "it is dropped")
         received = 0
         while part := await asyncio.get_running_loop().sock_recv(client, 1 << 20):
             received += len(part)

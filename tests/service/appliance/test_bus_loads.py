@@ -1,14 +1,12 @@
 from __future__ import annotations
 
-import asyncio
-
 import pytest
 
 from bridge.endpoints.hub import LineHub
 from bridge.endpoints.serial_port import SerialSettings
 from bridge.service.appliance import bus_loads
 from bridge.service.appliance.bus_loads import BusLoads
-from tests.support.eventually import eventually, turns_of_the_loop
+from tests.support.eventually import eventually
 from tests.support.timings import timing
 
 
@@ -40,6 +38,9 @@ async def test_it_looks_again_and_again_until_it_is_closed(monkeypatch: pytest.M
     loads.close()
     loads.close()
     seen = len(load._samples)
-    await asyncio.sleep(0.01)
-    await turns_of_the_loop()
+    others = BusLoads({"a": hub("a", 9600)})
+    ((_, other_load),) = others._lines
+    others.start()
+    await eventually(lambda: len(other_load._samples) > 3, "some looks of another")
+    others.close()
     assert len(load._samples) == seen
