@@ -236,7 +236,7 @@ async def test_what_a_line_takes_with_it(
 @pytest.mark.wire
 async def test_silence_is_told_with_the_counters_word(adapter: Pty, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "bridge")
-    text = site(adapter.device, response_timeout_ms=50)
+    text = site(adapter.device, response_timeout_ms=500)
     async with running(text) as bridge:
         await eventually(lambda: bridge.hubs["bay1"].line.is_open, "the line is up")
         diagnosis = bridge.outstations["pole-12"].counters.diagnosis
