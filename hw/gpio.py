@@ -24,12 +24,10 @@ __all__ = [
     "LedPin",
     "LedWiring",
     "Output",
-    "Outputs",
     "Panel",
     "PanelWiring",
     "Pull",
     "RelayPin",
-    "open_outputs",
     "open_panel",
 ]
 
@@ -52,11 +50,6 @@ class Panel:
     """Lines about what is in use: the pin library and its chip, LEDs taken over from the kernel."""
     _bank: PinBank | None = None
 
-    @property
-    def by_name(self) -> Mapping[str, Output]:
-        """The LEDs."""
-        return self.leds
-
     def is_high(self, name: str) -> bool | None:
         """Return the electrical level of a single LED's pin; None for other LEDs. Raises KeyError."""
         output = self.leds[name]
@@ -70,14 +63,6 @@ class Panel:
             contact.close()
         if self._bank is not None:
             self._bank.close()
-
-
-Outputs = Panel
-
-
-def open_outputs(leds: Mapping[str, LedWiring], *, backend: GpioBackend) -> Panel:
-    """Open LEDs and nothing else: see `open_panel`."""
-    return open_panel(PanelWiring(leds=leds), backend=backend)
 
 
 def open_panel(wiring: PanelWiring, *, backend: GpioBackend) -> Panel:

@@ -8,7 +8,7 @@ from enum import Enum, auto
 from struct import Struct
 
 from bridge.application.codec import Codec, compile_codec, split_time
-from bridge.application.field import FLAGS, RELATIVE_TIME, TIME, Field, FieldType
+from bridge.application.field import RELATIVE_TIME, Field, FieldType
 from bridge.application.measurement import Measurement, PointKind
 
 
@@ -89,16 +89,6 @@ class Variation:
     def layout(self) -> str:
         """The fields in the standard's notation, such as `flags:u8 value:i32`."""
         return " ".join(f"{each.name}:{each.type.notation}" for each in self.fields)
-
-    @property
-    def has_flags(self) -> bool:
-        """Whether the object carries the point's quality flags."""
-        return FLAGS in self.fields
-
-    @property
-    def has_time(self) -> bool:
-        """Whether the object carries a time of its own, absolute or relative."""
-        return TIME in self.fields or RELATIVE_TIME in self.fields
 
     @property
     def is_relative_time(self) -> bool:

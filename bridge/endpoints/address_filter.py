@@ -23,7 +23,6 @@ from bridge.errors import FilterError
 
 _ALL_BITS = {4: (1 << 32) - 1, 6: (1 << 128) - 1}
 _MAPPED = 0xFFFF << 32
-_MAPPED_PREFIX_BITS = 96
 _ANY = "any"
 _FORMS = "write an address '10.1.1.5', a wildcard '10.1.*.7' or a network '10.8.0.0/16'"
 

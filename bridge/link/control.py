@@ -69,11 +69,6 @@ class Control:
         octet |= ControlBits.FCV if fcv else 0
         return _CONTROLS[octet]
 
-    @property
-    def dfc(self) -> bool:
-        """Data flow control: the secondary's buffers are full (the bit that a primary uses as FCV)."""
-        return not self.is_primary and self.fcv
-
 
 def _take_apart(octet: int) -> Control:
     function = _FUNCTIONS.get(octet & (ControlBits.PRM | _FUNCTION_CODE))

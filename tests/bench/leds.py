@@ -16,8 +16,9 @@ import time
 from contextlib import ExitStack
 
 from hw.driver import LedDriver
-from hw.gpio import BicolourPins, GpioBackend, LedPin, LedWiring, Output, open_outputs
+from hw.gpio import BicolourPins, GpioBackend, LedPin, LedWiring, Output
 from hw.indicator import Indicator, LedKind
+from tests.support.leds import open_leds
 
 _PINS_OF_A_BANK = range(4, 20)
 """A mock Pi has 28 pins, so there are as many mock Pis as it takes."""
@@ -81,10 +82,10 @@ async def measure(kind: LedKind, history: str, count: int, wall_s: float) -> tup
     with ExitStack() as stack:
         outputs: dict[str, Counted] = {}
         for bank in wirings(kind, count):
-            opened = open_outputs(bank, backend=GpioBackend.MOCK)
+            opened = open_leds(bank, backend=GpioBackend.MOCK)
             assert (opened.problem, opened.pin_problems) == (None, {})
             stack.callback(opened.close)
-            outputs |= {name: Counted(output) for name, output in opened.by_name.items()}
+            outputs |= {name: Counted(output) for name, output in opened.leds.items()}
         lights = indicators(kind, history, count, loop.time())
         driver = LedDriver(dict(zip(outputs, lights, strict=True)), outputs)
         driver.start()

@@ -9,13 +9,14 @@ import pytest
 
 from hw.colour import Colour
 from hw.driver import SLOT_S, LedDriver
-from hw.gpio import GpioBackend, LedPin, Output, open_outputs
+from hw.gpio import GpioBackend, LedPin, Output
 from hw.indicator import Heartbeat, Indicator
 from hw.looks import SINGLE, LedState
 from hw.overlay import Cover
 from hw.pattern import LedKind, Look
 from tests.hw.timeline import VirtualLoop, until
 from tests.support.eventually import eventually
+from tests.support.leds import open_leds
 
 
 def run(main: Coroutine[Any, Any, None]) -> None:
@@ -80,12 +81,12 @@ def test_writes_are_the_timeline_and_nothing_else() -> None:
 
 def test_mock_pins_through_the_driver() -> None:
     async def main() -> None:
-        outputs = open_outputs(
+        outputs = open_leds(
             {"system": LedPin(26), "led1": LedPin(16), "led2": LedPin(23, active_low=True)},
             backend=GpioBackend.MOCK,
         )
         heart = Heartbeat([])
-        driver = LedDriver({"system": heart, "led1": answering(), "led2": silent()}, outputs.by_name)
+        driver = LedDriver({"system": heart, "led1": answering(), "led2": silent()}, outputs.leds)
         driver.start()
         levels = []
         for now in (0.05, 0.15, 0.25, 0.35, 1.05):
@@ -106,9 +107,9 @@ def test_mock_pins_through_the_driver() -> None:
 
 
 async def test_on_a_real_loop() -> None:
-    outputs = open_outputs({"led1": LedPin(16)}, backend=GpioBackend.MOCK)
+    outputs = open_leds({"led1": LedPin(16)}, backend=GpioBackend.MOCK)
     indicator = Indicator()
-    driver = LedDriver({"led1": indicator}, outputs.by_name)
+    driver = LedDriver({"led1": indicator}, outputs.leds)
     driver.start()
     now = asyncio.get_running_loop().time()
     indicator.master_connected(now)
@@ -139,9 +140,9 @@ def opened_mocks(stack: ExitStack, count: int) -> dict[str, Output]:
     outputs: dict[str, Output] = {}
     for bank in range(count // 16):
         leds = {f"led{bank}.{pin}": LedPin(pin) for pin in range(4, 20)}
-        opened = open_outputs(leds, backend=GpioBackend.MOCK)
+        opened = open_leds(leds, backend=GpioBackend.MOCK)
         stack.callback(opened.close)
-        outputs.update(opened.by_name)
+        outputs.update(opened.leds)
     return outputs
 
 

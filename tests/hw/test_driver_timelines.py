@@ -11,11 +11,12 @@ import pytest
 
 from hw.colour import Colour
 from hw.driver import SLOT_S, LedDriver
-from hw.gpio import BicolourPins, GpioBackend, LedPin, Panel, open_outputs
+from hw.gpio import BicolourPins, GpioBackend, LedPin, Panel
 from hw.indicator import Indicator, LedKind
 from hw.outputs import ColourOutput
 from tests.hw.test_indicator import MASTER, Event, answers, misses
 from tests.hw.timeline import VirtualLoop, until
+from tests.support.leds import open_leds
 
 ON, OFF, GREEN, RED, AMBER = "on", Colour.OFF, Colour.GREEN, Colour.RED, Colour.AMBER
 DARK = OFF
@@ -91,9 +92,9 @@ def two_levels(panel: Panel) -> Seen:
 
 async def watch(row: Row, kind: LedKind, read: Callable[[Panel], Seen]) -> list[tuple[float, Seen]]:
     wiring = {LedKind.SINGLE: LedPin(16), LedKind.BICOLOUR: BicolourPins(16, 23)}[kind]
-    panel = open_outputs({"led": wiring}, backend=GpioBackend.MOCK)
+    panel = open_leds({"led": wiring}, backend=GpioBackend.MOCK)
     indicator = Indicator(kind)
-    driver = LedDriver({"led": indicator}, panel.by_name)
+    driver = LedDriver({"led": indicator}, panel.leds)
     driver.start()
     for now, event in row.history:
         if now > asyncio.get_running_loop().time():  # what happens at once is seen at once

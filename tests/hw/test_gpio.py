@@ -7,10 +7,11 @@ import pytest
 
 from hw.board import DEFAULT_BOARD
 from hw.colour import Colour
-from hw.gpio import GpioBackend, PanelWiring, open_outputs, open_panel
+from hw.gpio import GpioBackend, PanelWiring, open_panel
 from hw.inputs import MockInput
 from hw.wiring import BicolourPins, InputPin, KernelLed, LedPin, Pull, RelayPin
 from tests.hw.machines import Machine
+from tests.support.leds import open_leds
 
 TWO = {"led1": LedPin(16), "led2": LedPin(23, active_low=True)}
 FULL = PanelWiring(
@@ -46,7 +47,7 @@ def test_none_does_nothing_on_purpose(machine: Machine) -> None:
 
 class TestMock:
     def test_levels_follow_the_wiring(self) -> None:
-        outputs = open_outputs(TWO, backend=GpioBackend.MOCK)
+        outputs = open_leds(TWO, backend=GpioBackend.MOCK)
         assert (outputs.problem, outputs.pin_problems) == (None, {})
         assert outputs.notes == ("GPIO by mock pins, in memory only",)
         assert [outputs.is_high(name) for name in TWO] == [False, True], "dark when opened"
@@ -98,7 +99,7 @@ class TestMock:
 
     def test_default_board_opens(self) -> None:
         leds = {name: LedPin(pin) for name, pin in DEFAULT_BOARD.led_pins.items()}
-        outputs = open_outputs(leds, backend=GpioBackend.MOCK)
+        outputs = open_leds(leds, backend=GpioBackend.MOCK)
         assert (outputs.problem, outputs.pin_problems) == (None, {})
         assert [outputs.is_high(name) for name in leds] == [False] * 9
         outputs.close()
@@ -136,7 +137,7 @@ class TestMock:
         panel.close()
 
     def test_a_pin_that_does_not_exist_is_one_line(self) -> None:
-        outputs = open_outputs({"led1": LedPin(99)}, backend=GpioBackend.MOCK)
+        outputs = open_leds({"led1": LedPin(99)}, backend=GpioBackend.MOCK)
         assert outputs.pin_problems == {
             "led1": "LED led1 stays dark, GPIO99 cannot be used: 99 is not a valid pin name"
         }
@@ -151,7 +152,7 @@ class TestMock:
         panel.close()
 
     def test_two_sets_of_mock_pins_are_two_machines(self) -> None:
-        first, second = (open_outputs(TWO, backend=GpioBackend.MOCK) for _ in range(2))
+        first, second = (open_leds(TWO, backend=GpioBackend.MOCK) for _ in range(2))
         first.leds["led1"].set(True)
         assert (first.is_high("led1"), second.is_high("led1")) == (True, False)
         first.close()
@@ -159,7 +160,7 @@ class TestMock:
 
     def test_memory_is_bounded(self) -> None:
         """gpiozero's own mock pin appends every change to a list for ever."""
-        outputs = open_outputs(TWO, backend=GpioBackend.MOCK)
+        outputs = open_leds(TWO, backend=GpioBackend.MOCK)
         output: Any = outputs.leds["led1"]
         for change in range(1000):
             output.set(change % 2 == 0)
@@ -178,7 +179,7 @@ class TestMock:
         for module in ("gpiozero.pins", "gpiozero.pins.mock"):
             monkeypatch.delitem(sys.modules, module, raising=False)
         monkeypatch.setitem(sys.modules, "gpiozero", None)
-        outputs = open_outputs(TWO, backend=GpioBackend.MOCK)
+        outputs = open_leds(TWO, backend=GpioBackend.MOCK)
         assert outputs.problem == (
             "GPIO cannot be used, all LEDs stay dark: the Python package gpiozero is not installed"
         )
@@ -188,7 +189,7 @@ class TestAuto:
     """Which library is used."""
 
     def test_no_gpio_is_one_line_and_outputs_that_do_nothing(self, machine: Machine) -> None:
-        outputs = open_outputs(TWO, backend=GpioBackend.AUTO)
+        outputs = open_leds(TWO, backend=GpioBackend.AUTO)
         path = machine.dev / "gpiochip"
         assert outputs.problem == f"GPIO cannot be used, all LEDs stay dark: this machine has no {path}*"
         assert (outputs.pin_problems, outputs.notes) == ({}, ())
@@ -217,14 +218,14 @@ class TestAuto:
     def test_libgpiod_comes_first(self, machine: Machine) -> None:
         machine.with_lgpio({0: "pinctrl-bcm2711"})
         gpiod = machine.with_gpiod({0: "pinctrl-bcm2711"})
-        outputs = open_outputs(TWO, backend=GpioBackend.AUTO)
+        outputs = open_leds(TWO, backend=GpioBackend.AUTO)
         assert outputs.notes == ("GPIO by libgpiod on pinctrl-bcm2711",)
         assert gpiod.requested == {16, 23}
         outputs.close()
 
     def test_lgpio_only_where_gpiod_is_missing(self, machine: Machine) -> None:
         lgpio = machine.with_lgpio({0: "pinctrl-bcm2711"})
-        outputs = open_outputs(TWO, backend=GpioBackend.AUTO)
+        outputs = open_leds(TWO, backend=GpioBackend.AUTO)
         assert outputs.notes == (
             "GPIO by lgpio on pinctrl-bcm2711 (the Python package gpiod is not installed)",
         )
@@ -235,7 +236,7 @@ class TestAuto:
         machine.with_gpiod({0: "pinctrl-bcm2711"})
         for library in ("gpiod", "gpiod.line"):
             machine.monkeypatch.setitem(sys.modules, library, None)
-        outputs = open_outputs(TWO, backend=GpioBackend.AUTO)
+        outputs = open_leds(TWO, backend=GpioBackend.AUTO)
         assert outputs.problem == (
             "GPIO cannot be used, all LEDs stay dark: neither gpiod nor lgpio can be used: "
             "the Python package gpiod is not installed; install it"
@@ -244,7 +245,7 @@ class TestAuto:
     def test_libgpiod_1_is_not_taken_for_2(self, machine: Machine) -> None:
         gpiod: Any = machine.with_gpiod({0: "pinctrl-bcm2711"})
         machine.monkeypatch.delattr(type(gpiod), "LineSettings")
-        outputs = open_outputs(TWO, backend=GpioBackend.GPIOD)
+        outputs = open_leds(TWO, backend=GpioBackend.GPIOD)
         assert outputs.problem == (
             "GPIO cannot be used, all LEDs stay dark: "
             "the Python package gpiod is of libgpiod 1, and 2 is needed"
@@ -253,7 +254,7 @@ class TestAuto:
     def test_gpiod_that_finds_no_header_is_not_replaced(self, machine: Machine) -> None:
         machine.with_lgpio({0: "pinctrl-bcm2711"})
         machine.with_gpiod({0: "gpio-mockup-A"})
-        outputs = open_outputs(TWO, backend=GpioBackend.AUTO)
+        outputs = open_leds(TWO, backend=GpioBackend.AUTO)
         assert outputs.problem is not None
         assert "no Raspberry Pi header" in outputs.problem
 
@@ -265,7 +266,7 @@ class TestAuto:
             machine.with_lgpio({0: "pinctrl-bcm2711"})
         else:
             machine.with_gpiod({0: "pinctrl-bcm2711"})
-        outputs = open_outputs(TWO, backend=backend)
+        outputs = open_leds(TWO, backend=backend)
         assert outputs.problem == (
             f"GPIO cannot be used, all LEDs stay dark: the Python package {backend.value} is not installed"
         )

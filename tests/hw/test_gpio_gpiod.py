@@ -11,13 +11,14 @@ from typing import Any
 import pytest
 
 from hw.colour import Colour
-from hw.gpio import GpioBackend, Panel, PanelWiring, open_outputs, open_panel
+from hw.gpio import GpioBackend, Panel, PanelWiring, open_panel
 from hw.gpio_chips import HEADER_LABELS
 from hw.inputs import Edge
 from hw.wiring import BicolourPins, InputPin, LedPin, LedWiring, Pull, RelayPin
 from tests.hw import fake_gpiod
 from tests.hw.machines import Machine
 from tests.support.descriptors import open_descriptors
+from tests.support.leds import open_leds
 
 HEADER: dict[int, str | OSError | None] = {0: "pinctrl-bcm2711"}
 TWO: dict[str, LedWiring] = {"led1": LedPin(16), "led2": LedPin(23, active_low=True)}
@@ -39,7 +40,7 @@ class TestTheChip:
     @pytest.mark.parametrize("label", HEADER_LABELS)
     def test_it_is_found_by_its_label(self, machine: Machine, label: str) -> None:
         gpiod = machine.with_gpiod({0: "raspberrypi-exp-gpio", 4: label, 11: "other"})
-        outputs = open_outputs(TWO, backend=GpioBackend.GPIOD)
+        outputs = open_leds(TWO, backend=GpioBackend.GPIOD)
         assert outputs.problem is None
         assert outputs.notes == (f"GPIO by libgpiod on {label}",)
         assert gpiod.open_chips == [machine.chip(4)]
@@ -51,7 +52,7 @@ class TestTheChip:
         gpiod = machine.with_gpiod(
             {10: OSError(errno.ENODEV, "No such device"), 0: "raspberrypi-exp-gpio", 2: None}
         )
-        outputs = open_outputs(TWO, backend=GpioBackend.GPIOD)
+        outputs = open_leds(TWO, backend=GpioBackend.GPIOD)
         assert outputs.problem == (
             f"{UNUSABLE} no Raspberry Pi header among the GPIO chips: "
             "gpiochip0 is raspberrypi-exp-gpio, "
@@ -62,7 +63,7 @@ class TestTheChip:
 
     def test_no_permission_says_what_to_do(self, machine: Machine) -> None:
         machine.with_gpiod({0: None, 1: None})
-        outputs = open_outputs(TWO, backend=GpioBackend.GPIOD)
+        outputs = open_leds(TWO, backend=GpioBackend.GPIOD)
         assert outputs.problem == (
             f"{UNUSABLE} this user may not open {machine.chip(0)}, {machine.chip(1)}; "
             "add it to the group gpio"
@@ -71,7 +72,7 @@ class TestTheChip:
     def test_no_chip(self, machine: Machine) -> None:
         machine.with_gpiod({})
         (machine.dev / "gpiochip-udev-alias").touch()
-        outputs = open_outputs(TWO, backend=GpioBackend.GPIOD)
+        outputs = open_leds(TWO, backend=GpioBackend.GPIOD)
         assert outputs.problem == f"{UNUSABLE} this machine has no {machine.dev / 'gpiochip'}*"
 
 
@@ -180,7 +181,7 @@ class TestLinesThatCannotBeHad:
     def test_who_has_it(self, machine: Machine, holder: str, why: str) -> None:
         gpiod = machine.with_gpiod(HEADER)
         gpiod.wire(16).holder = holder
-        outputs = open_outputs(TWO, backend=GpioBackend.AUTO)
+        outputs = open_leds(TWO, backend=GpioBackend.AUTO)
         assert outputs.problem is None
         assert outputs.pin_problems == {"led1": f"LED led1 stays dark, GPIO16 cannot be used: {why}"}
         assert outputs.is_high("led2") is True, "the others work"
@@ -214,7 +215,7 @@ class TestLinesThatCannotBeHad:
             raise error
 
         machine.monkeypatch.setattr(gpiod.Chip, "request_lines", refuse)
-        outputs = open_outputs({"led1": LedPin(16)}, backend=GpioBackend.GPIOD)
+        outputs = open_leds({"led1": LedPin(16)}, backend=GpioBackend.GPIOD)
         assert outputs.pin_problems == {"led1": f"LED led1 stays dark, GPIO16 cannot be used: {why}"}
         outputs.close()
 

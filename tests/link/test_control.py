@@ -23,13 +23,7 @@ def test_fields() -> None:
     assert control.is_primary
     assert control.fcb
     assert control.fcv
-    assert not control.dfc
     assert control.function is LinkFunction.CONFIRMED_USER_DATA
-
-
-def test_fcv_of_a_secondary_is_dfc() -> None:
-    assert Control.of(0x1B).dfc
-    assert Control.of(0x1B).function is LinkFunction.LINK_STATUS
 
 
 def test_which_functions_carry_user_data() -> None:

@@ -14,7 +14,7 @@ from bridge.service.configuration import config
 from bridge.service.front import front_panel
 from bridge.service.front.front_panel import BOARD_LEDS
 from hw.colour import Colour
-from hw.gpio import Outputs
+from hw.gpio import Panel
 from hw.outputs import ColourOutput
 
 
@@ -40,10 +40,10 @@ class Pins:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Look over the shoulder of whatever bridge is made from now on."""
-        self._outputs: Outputs | None = None
+        self._outputs: Panel | None = None
         open_panel = front_panel.open_panel
 
-        def opened(*arguments: object, **options: object) -> Outputs:
+        def opened(*arguments: object, **options: object) -> Panel:
             self._outputs = open_panel(*arguments, **options)  # type: ignore[arg-type]
             return self._outputs
 
@@ -53,12 +53,12 @@ class Pins:
     def names(self) -> set[str]:
         """The LEDs that were opened."""
         assert self._outputs is not None
-        return set(self._outputs.by_name)
+        return set(self._outputs.leds)
 
     def colour(self, led: str) -> Colour:
         """Read both pins of a bi-colour LED, active high."""
         assert self._outputs is not None
-        output = self._outputs.by_name[led]
+        output = self._outputs.leds[led]
         assert isinstance(output, ColourOutput), f"{led} has no two pins"
         lit = (output.red.is_high, output.green.is_high)
         return {

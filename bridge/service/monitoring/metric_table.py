@@ -340,28 +340,3 @@ RELAYS: Final = Section(
 )
 
 SECTIONS: Final = (PROGRAM, SERVERS, LINES, OUTSTATIONS, INPUTS, RELAYS)
-
-NOT_METRICS: Final = frozenset(
-    {
-        # Text for people, or what a label or another number says already.
-        "configuration_problems",
-        "system_led.name",
-        "system_led.kind",
-        "system_led.pattern",
-        "system_led.colour",
-        "system_led.lit",
-        "system_led.overlay",
-        "metrics.listen",
-        "metrics.problem",
-        "lines.reason",
-        "outstations.led.name",
-        "outstations.led.kind",
-        "outstations.led.pattern",
-        "outstations.led.colour",
-        "outstations.led.lit",
-        "outstations.led.overlay",
-        "outstations.diagnosis.response_times.answers",
-        "outstations.diagnosis.last_miss",
-    }
-)
-"""What the document has and the metrics do not: paths, with all that is below them."""
