@@ -15,8 +15,9 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
 
-from bridge.endpoints.direction import Direction, DirectionReport, TtyRts
+from bridge.endpoints.direction import Direction, DirectionReport
 from bridge.endpoints.serial_port import SerialSettings, open_directed
+from bridge.endpoints.tty_rts import TtyRts
 from bridge.routing.timing import frame_time_s, octet_time_s
 
 _READ_OCTETS = 4096

@@ -24,8 +24,10 @@ from typing import Literal, Protocol
 import serial
 import serial_asyncio
 
-from bridge.endpoints.direction import DirectionReport, DirectionSettings, RtsDirection, TtyRts, arrange
+from bridge.endpoints.direction import DirectionReport, DirectionSettings, arrange
+from bridge.endpoints.rts_direction import RtsDirection
 from bridge.endpoints.timer import Timer
+from bridge.endpoints.tty_rts import TtyRts
 from bridge.errors import LineError
 from bridge.routing.timing import octet_time_s
 

@@ -10,12 +10,9 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import islice
-from typing import TYPE_CHECKING
 
+from bridge.outstation.event import Event
 from bridge.outstation.points import EventClass
-
-if TYPE_CHECKING:
-    from bridge.outstation.events import Event
 
 EVENT_CLASSES = (EventClass.CLASS_1, EventClass.CLASS_2, EventClass.CLASS_3)
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import serial
 
-from bridge.endpoints import direction, serial_line, serial_port
+from bridge.endpoints import rts_direction, serial_line, serial_port
 from bridge.endpoints.direction import Direction, DirectionReport
 from bridge.endpoints.serial_line import SerialLine
 from bridge.endpoints.serial_port import SerialSettings, open_port
@@ -23,7 +23,7 @@ from tests.support.descriptors import open_descriptors
 from tests.support.eventually import eventually, turns_of_the_loop
 from tests.support.frames import request
 from tests.support.ptys import Jack, Pty
-from tests.support.uarts import ENABLED, RTS_ON_SEND, Uart
+from tests.support.uarts import ENABLED, RTS_ON_SEND, Uart, plugged
 
 pytestmark = pytest.mark.wire
 
@@ -359,16 +359,14 @@ NO_RTS = 'the port has no RTS line; if the adapter switches by itself write dire
 
 @pytest.fixture
 def uart(monkeypatch: pytest.MonkeyPatch) -> Uart:
-    """A driver in place of the pty's, for all that `bridge.endpoints.direction` asks."""
-    uart = Uart()
-    monkeypatch.setattr(direction, "ioctl", uart.ioctl)
-    return uart
+    """A driver in place of the pty's, for all that the direction's modules ask."""
+    return plugged(monkeypatch)
 
 
 @pytest.fixture
 def patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """Wait for a driver's octets longer than a test takes on a busy machine."""
-    monkeypatch.setattr(direction, "_STUCK_S", 60.0)
+    monkeypatch.setattr(rts_direction, "_STUCK_S", 60.0)
 
 
 def _written(monkeypatch: pytest.MonkeyPatch, adapter: Pty, events: list[str]) -> None:

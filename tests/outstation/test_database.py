@@ -15,7 +15,8 @@ from bridge.errors import (
     UnknownPointError,
 )
 from bridge.outstation.database import Database
-from bridge.outstation.events import Event, EventBuffer, EventBufferSizes
+from bridge.outstation.event import Event
+from bridge.outstation.events import EventBuffer, EventBufferSizes
 from bridge.outstation.points import (
     STATIC_OBJECTS,
     AnalogInput,

@@ -11,7 +11,8 @@ import pytest
 from bridge.application.function import Iin
 from bridge.application.measurement import Measurement, PointKind
 from bridge.errors import PointConfigError, SelectionError
-from bridge.outstation.events import Event, EventBuffer, EventBufferSizes, EventMode
+from bridge.outstation.event import Event
+from bridge.outstation.events import EventBuffer, EventBufferSizes, EventMode
 from bridge.outstation.points import EVENT_KINDS, EVENT_OBJECTS, CommandKind, EventClass, EventKind
 
 BI, AI, CT = PointKind.BINARY_INPUT, PointKind.ANALOG_INPUT, PointKind.COUNTER

@@ -6,11 +6,29 @@ import errno
 import os
 import struct
 import termios
+from collections.abc import Callable
+
+import pytest
+
+from bridge.endpoints import rs485_mode, tty_rts
 
 TIOCGRS485 = 0x542E
 TIOCSRS485 = 0x542F
 ENABLED, RTS_ON_SEND, RTS_AFTER_SEND, RX_DURING_TX, TERMINATE_BUS = 1, 2, 4, 16, 32
 _LONGEST_DELAY_MS = 100
+
+
+def plugged(monkeypatch: pytest.MonkeyPatch) -> Uart:
+    """Return a driver in place of those of all ports."""
+    uart = Uart()
+    answer_ioctl(monkeypatch, uart.ioctl)
+    return uart
+
+
+def answer_ioctl(monkeypatch: pytest.MonkeyPatch, ioctl: Callable[..., object]) -> None:
+    """Let a function answer what a port's direction asks of its driver."""
+    for module in (rs485_mode, tty_rts):
+        monkeypatch.setattr(module, "ioctl", ioctl)
 
 
 class Uart:

@@ -15,8 +15,8 @@ from bridge.application.attribute import Attribute, AttributeType
 from bridge.errors import ConfigurationError
 from bridge.outstation.config import OutstationConfig, UnsolicitedConfig
 from bridge.outstation.events import EventBufferSizes
-from bridge.service.configuration.config import read_text, read_toml
 from bridge.service.configuration.schema import Report, Row, did_you_mean, in_words, read_row, shown, under
+from bridge.service.configuration.toml_text import read_text, read_toml
 from bridge.service.simulation.sim_keys import (
     ATTRIBUTE_KEYS,
     COMMAND_KEYS,
