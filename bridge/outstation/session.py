@@ -25,9 +25,10 @@ from bridge.application.function import NO_RESPONSE, ApplicationControl, Functio
 from bridge.application.request import Malformed, Request, parse_request
 from bridge.application.response import RESPONSE_HEADER_OCTETS, response_fragment
 from bridge.link.address import BROADCAST_CONFIRM
+from bridge.outstation.answer import Answer, Working
 from bridge.outstation.config import OutstationConfig
 from bridge.outstation.database import Database
-from bridge.outstation.functions import Answer, Functions, Working
+from bridge.outstation.functions import Functions
 from bridge.outstation.handlers import OutstationApplication, OutstationInformation
 from bridge.outstation.points import EventClass
 from bridge.outstation.read import Part, Reader, ReadPlan
@@ -166,7 +167,7 @@ class OutstationSession:
 
     def on_deadline(self, now: float) -> list[Step]:
         """Do what time alone makes due. Early calls do nothing."""
-        self._functions.freeze_due(now)
+        self._functions.freezes.do_due(now)
         steps: list[Step] = []
         if self._state is State.SOLICITED and now >= self._confirm_by_s:
             self._information.confirm_timed_out(is_unsolicited=False)
@@ -178,7 +179,7 @@ class OutstationSession:
     def indications(self) -> Iin:
         """Return the indications that every response carries."""
         iin = self._events.class_indications()
-        if self._functions.is_restarted:
+        if self._functions.writes.is_restarted:
             iin |= Iin.DEVICE_RESTART
         if self._events.has_overflowed:
             iin |= Iin.EVENT_BUFFER_OVERFLOW

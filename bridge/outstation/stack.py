@@ -97,7 +97,7 @@ class OutstationStack:
             config,
             database,
             functions,
-            lambda indications: Reader(database, attributes, functions.schedules, indications, utc_ms),
+            lambda indications: Reader(database, attributes, functions.writes.schedules, indications, utc_ms),
             application,
             information,
         )

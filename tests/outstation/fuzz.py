@@ -389,9 +389,9 @@ class Fuzz:
         assert len(self.stack.segments._fragment) <= LONGEST_REQUEST
         assert len(session._reader._kept) <= 16
         assert all(sum(len(p.objects) for p in parts) <= 65536 for _, parts in session._reader._kept.values())
-        assert len(session._functions._schedules) <= 256
-        assert len(session._functions.freezes._orders) <= 32
-        assert len(self.stack._session._functions._attributes._entries) == 3
+        assert len(session._functions.writes._schedules) <= 256
+        assert len(session._functions.freezes._schedule._orders) <= 32
+        assert len(session._functions.writes._attributes._entries) == 3
         counts = self.database.events.counts()
         assert all(count <= EVENTS_PER_TYPE for count in counts.by_kind.values())
 

@@ -201,7 +201,7 @@ class Harness:
             self.config, self.database, self.attributes, self.user, self.user, self.user, self.utc_ms
         )
         self.session = self.stack._session
-        self.session._functions.is_restarted = is_restarted
+        self.session._functions.writes.is_restarted = is_restarted
         self.heard: list[tuple[int, bytes]] = []
         """Fragments that no line of a talk expected yet, with their destination."""
         self.link_heard: list[Frame] = []
