@@ -24,12 +24,12 @@ from typing import Any
 from bridge.application.function import NO_RESPONSE, ApplicationControl, Function, Iin
 from bridge.application.request import Malformed, Request, parse_request
 from bridge.application.response import RESPONSE_HEADER_OCTETS, response_fragment
-from bridge.link.address import BROADCAST_CONFIRM
 from bridge.outstation.answer import Answer, Working
 from bridge.outstation.config import OutstationConfig
 from bridge.outstation.database import Database
 from bridge.outstation.functions import Functions
-from bridge.outstation.handlers import OutstationApplication, OutstationInformation
+from bridge.outstation.handlers import OutstationInformation
+from bridge.outstation.indications import Indications
 from bridge.outstation.points import EventClass
 from bridge.outstation.read import Part, Reader, ReadPlan
 from bridge.outstation.states import TABLE, Action, State
@@ -38,7 +38,6 @@ from bridge.outstation.unsolicited import UnsolicitedSchedule
 
 _SEQUENCES = 16
 _NOTHING = Iin(0)
-_APPLICATION_INDICATIONS = Iin.NEED_TIME | Iin.LOCAL_CONTROL | Iin.DEVICE_TROUBLE | Iin.CONFIG_CORRUPT
 _NOT_BROADCAST = frozenset(
     {Function.CONFIRM, Function.READ, Function.SELECT, Function.OPERATE, Function.DELAY_MEASURE}
 )
@@ -76,22 +75,20 @@ class OutstationSession:
         config: OutstationConfig,
         database: Database,
         functions: Functions,
-        reader_of: Callable[[Callable[[], Iin]], Reader],
-        application: OutstationApplication,
+        reader: Reader,
+        indications: Indications,
         information: OutstationInformation,
     ) -> None:
         self._config = config
         self._events = database.events
         self._functions = functions
-        self._reader = reader_of(self.indications)
-        self._application = application
+        self._reader = reader
+        self._indications = indications
         self._information = information
         self._schedule = UnsolicitedSchedule(config.unsolicited, database.events)
         self._state = State.IDLE
         self._is_linked = False
         self._master = config.master_address
-        self._broadcast: int | None = None
-        self._is_broadcast_told = False
         self._last: Fragment | None = None
         self._response: bytes | None = None
         self._parts: Iterator[Part] = iter(())
@@ -176,24 +173,6 @@ class OutstationSession:
             steps += self._unsolicited_timed_out(now)
         return steps + self._speak(now)
 
-    def indications(self) -> Iin:
-        """Return the indications that every response carries."""
-        iin = self._events.class_indications()
-        if self._functions.writes.is_restarted:
-            iin |= Iin.DEVICE_RESTART
-        if self._events.has_overflowed:
-            iin |= Iin.EVENT_BUFFER_OVERFLOW
-        if self._broadcast is not None:
-            iin |= Iin.BROADCAST
-        try:
-            theirs = self._application.indications()
-            # The operators of an IntFlag cost more than the rest of this method.
-            if theirs != _NOTHING:
-                iin |= theirs & _APPLICATION_INDICATIONS
-        except Exception as error:
-            self._information.handler_failed(error)
-        return iin
-
     # Actions
 
     def _receive(self, fragment: Fragment, now: float) -> list[Step]:
@@ -248,7 +227,7 @@ class OutstationSession:
     def _continue(self, fragment: Fragment, now: float) -> list[Step]:
         sequence = (fragment.control.sequence + 1) % _SEQUENCES
         self._information.confirm_received(is_unsolicited=False, events=self._events.confirm())
-        self._broadcast_confirmed()
+        self._indications.confirmed()
         self._confirm = None
         self._state = State.IDLE
         return self._send_part(sequence, now, _NOTHING, is_first=False)
@@ -257,7 +236,7 @@ class OutstationSession:
         self._information.confirm_received(is_unsolicited=True, events=self._events.confirm())
         # The rest of the selection goes with the next one.
         self._events.release()
-        self._broadcast_confirmed()
+        self._indications.confirmed()
         self._schedule.confirmed(self._unsolicited_classes)
         return self._unsolicited_ended(now)
 
@@ -269,8 +248,7 @@ class OutstationSession:
     def _obey_broadcast(self, fragment: Fragment, now: float) -> list[Step]:
         self._deferred = None
         self._functions.cancel_select()
-        self._broadcast = fragment.broadcast
-        self._is_broadcast_told = False
+        self._indications.broadcast_came(fragment.broadcast)
         request = parse_request(fragment.octets)
         is_obeyed = isinstance(request, Request) and request.function not in _NOT_BROADCAST
         self._information.broadcast_received(fragment.function, was_processed=is_obeyed)
@@ -328,17 +306,15 @@ class OutstationSession:
         assert self._last is not None
         # While an unsolicited confirm is awaited there is no room for another wait (rule 3).
         may_wait = self._state is State.IDLE
-        is_confirm_due = part.has_events or not part.is_last or self._broadcast == BROADCAST_CONFIRM
+        is_confirm_due = part.has_events or not part.is_last or self._indications.needs_confirm
         con = may_wait and is_confirm_due
         control = ApplicationControl.build(
             fir=is_first, fin=part.is_last, con=con, uns=False, sequence=sequence
         )
-        indications = self.indications() if iin == _NOTHING else iin | self.indications()
+        indications = self._indications.now() if iin == _NOTHING else iin | self._indications.now()
         self._response = response_fragment(control, Function.RESPONSE, indications, part.objects)
-        if self._broadcast != BROADCAST_CONFIRM:
-            self._broadcast = None
+        self._indications.responded(asks_confirm=con)
         if con:
-            self._is_broadcast_told = self._broadcast is not None
             self._state = State.SOLICITED
             self._confirm = Awaited(sequence, self._last.source)
             self._confirm_by_s = now + self._config.confirm_timeout_s
@@ -350,11 +326,6 @@ class OutstationSession:
         self._parts = iter(())
         self._confirm = None
         self._state = State.IDLE
-
-    def _broadcast_confirmed(self) -> None:
-        # A broadcast that came after the response was sent is still to be told of.
-        if self._is_broadcast_told:
-            self._broadcast = None
 
     # Speaking unasked
 
@@ -383,11 +354,11 @@ class OutstationSession:
         control = ApplicationControl.build(
             fir=True, fin=True, con=True, uns=True, sequence=self._schedule.sequence
         )
-        indications = self.indications()
+        indications = self._indications.now()
         self._unsolicited = response_fragment(control, Function.UNSOLICITED_RESPONSE, indications, objects)
         self._unsolicited_classes = classes
         self._unsolicited_to = self._master
-        self._is_broadcast_told = self._broadcast is not None
+        self._indications.spoke_unasked()
         self._schedule.begun()
         self._state = State.UNSOLICITED
         return self._transmit_unsolicited(now)

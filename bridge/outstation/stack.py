@@ -27,6 +27,7 @@ from bridge.outstation.control import Controls
 from bridge.outstation.database import Database
 from bridge.outstation.functions import Functions
 from bridge.outstation.handlers import ControlHandler, OutstationApplication, OutstationInformation
+from bridge.outstation.indications import Indications
 from bridge.outstation.notices import SafeInformation
 from bridge.outstation.read import Reader
 from bridge.outstation.session import OutstationSession, Transmit
@@ -93,12 +94,13 @@ class OutstationStack:
             handler, database, config.controls_per_request, information.handler_failed, utc_ms
         )
         functions = Functions(config, database, attributes, application, information, controls, utc_ms)
+        indications = Indications(database.events, functions.writes, application, information)
         self._session = OutstationSession(
             config,
             database,
             functions,
-            lambda indications: Reader(database, attributes, functions.writes.schedules, indications, utc_ms),
-            application,
+            Reader(database, attributes, functions.writes.schedules, indications.now, utc_ms),
+            indications,
             information,
         )
         self._secondary = SecondaryStation(config.link_address)
