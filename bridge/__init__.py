@@ -33,16 +33,13 @@ from bridge.application.function import Function, Iin
 from bridge.application.measurement import Flags, Measurement, PointKind
 from bridge.endpoints.address_filter import AddressFilter
 from bridge.endpoints.bridged_outstation import BridgedOutstation
+from bridge.endpoints.connection_state import ConnectionState, ConnectionStateListener
 from bridge.endpoints.hub import LineHub
 from bridge.endpoints.local_outstation import Outstation
 from bridge.endpoints.serial_outstation import PtyOutstations, SerialOutstations
 from bridge.endpoints.serial_port import SerialSettings
-from bridge.endpoints.tcp_server import (
-    ConnectionState,
-    ConnectionStateListener,
-    ServedOutstation,
-    TcpServer,
-)
+from bridge.endpoints.session_groups import ServedOutstation
+from bridge.endpoints.tcp_server import TcpServer
 from bridge.endpoints.tcp_session import SessionLimits
 from bridge.endpoints.when_down import WhenDown
 from bridge.errors import (

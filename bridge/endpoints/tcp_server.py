@@ -14,62 +14,24 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections import Counter, deque
-from dataclasses import dataclass, field
-from enum import Enum
-from typing import NamedTuple, Protocol
+from collections import Counter
+from typing import NamedTuple
 
 from bridge.endpoints.address_filter import AddressFilter
+from bridge.endpoints.connection_state import Announcer, ConnectionState, ConnectionStateListener
 from bridge.endpoints.endpoint import Endpoint
 from bridge.endpoints.events import note, warn
 from bridge.endpoints.listening import BACKLOG, listening_socket
+from bridge.endpoints.session_groups import Group, ServedOutstation, SessionGroups
 from bridge.endpoints.tcp_session import SessionEnd, SessionLimits, TcpSession
-from bridge.endpoints.when_down import Reachable, ends_session, is_any_reachable, refuses_sessions
+from bridge.endpoints.when_down import ends_session, is_any_reachable, refuses_sessions
 from bridge.errors import ConflictError
 from bridge.link.frame import Frame
 from bridge.link.framer import FramerCounters, LinkErrorMode
 from bridge.recording.fault import Fault
 from bridge.recording.tap import SessionTaps
 from bridge.routing.drop import Drop
-from bridge.routing.router import Routable, route
-
-
-class ConnectionState(Enum):
-    """Whether an outstation has a master."""
-
-    CONNECTED = "connected"
-    DISCONNECTED = "disconnected"
-
-
-class ConnectionStateListener(Protocol):
-    """Hears when a master that matches the outstation's filter comes and goes."""
-
-    def connection_state_changed(self, state: ConnectionState, peer: str) -> None:
-        """Take note; `peer` is "address:port". What is raised here is logged and goes no further.
-
-        All listeners hear of one change before any hears of the next, also when one of them brought it about.
-        """
-
-
-class ServedOutstation(Routable, Reachable, Protocol):
-    """What the server needs of an outstation, bridged or local."""
-
-    @property
-    def name(self) -> str:
-        """The name in logs and errors."""
-
-    @property
-    def link_address(self) -> int:
-        """The link address, unique among the outstations that share a session."""
-
-    def session_started(self, session: TcpSession) -> None:
-        """A master is there: begin with clean buffers."""
-
-    def receive(self, session: TcpSession, frame: Frame, now: float) -> None:
-        """Take a master's frame."""
-
-    def session_ended(self, session: TcpSession) -> None:
-        """The master is gone: forget what was for it."""
+from bridge.routing.router import route
 
 
 class SessionCounts(NamedTuple):
@@ -78,26 +40,6 @@ class SessionCounts(NamedTuple):
     started: int = 0
     pre_emptions: int = 0
     """How many of them ended because a newer connection took over."""
-
-
-@dataclass(slots=True)
-class _Group:
-    """The outstations with one filter, and the session that they share."""
-
-    address_filter: AddressFilter
-    members: dict[int, ServedOutstation] = field(default_factory=dict)
-    listeners: list[tuple[ServedOutstation, ConnectionStateListener]] = field(default_factory=list)
-    session: TcpSession | None = None
-    newcomer: str = ""
-    """While a newer connection takes over: its peer."""
-    sessions_started: int = 0
-    pre_emptions: int = 0
-    was_reachable: bool = False
-    """At the last look. Only a session that had a line can lose it; who came while it was down was let in."""
-
-    @property
-    def names(self) -> str:
-        return ",".join(member.name for member in self.members.values())
 
 
 class TcpServer:
@@ -120,16 +62,14 @@ class TcpServer:
         self._mode = link_error_mode
         self._endpoint = Endpoint.parse(endpoint)
         self._limits = limits or SessionLimits()
-        self._groups: list[_Group] = []
-        self._group_of: dict[TcpSession, _Group] = {}
+        self._groups = SessionGroups()
+        self._group_of: dict[TcpSession, Group] = {}
+        self._announcer = Announcer()
         self._listening: asyncio.Server | None = None
-        self._untold: deque[tuple[_Group, ConnectionState, str]] = deque()
-        self._is_telling = False
         self._draining: dict[TcpSession, asyncio.Task[None]] = {}
         self.name = name or endpoint
         self.session_ends: Counter[SessionEnd] = Counter()
         self.drops: Counter[Drop] = Counter()
-        self.listener_errors = 0
         self._ended = FramerCounters()
         """What the sessions that are over received."""
 
@@ -158,13 +98,18 @@ class TcpServer:
 
     def session_of(self, outstation: ServedOutstation) -> TcpSession | None:
         """Return the session that the outstation's master has now."""
-        group = self._group_with(outstation)
+        group = self._groups.of_outstation(outstation)
         return None if group is None else group.session
 
     def sessions_of(self, outstation: ServedOutstation) -> SessionCounts:
         """Return how many sessions with the outstation began, of those over as well."""
-        group = self._group_with(outstation)
+        group = self._groups.of_outstation(outstation)
         return SessionCounts() if group is None else SessionCounts(group.sessions_started, group.pre_emptions)
+
+    @property
+    def listener_errors(self) -> int:
+        """How often a listener raised something."""
+        return self._announcer.failures
 
     @property
     def sessions_started(self) -> int:
@@ -185,27 +130,7 @@ class TcpServer:
         """
         if self._listening is not None:
             raise ConflictError(f"{outstation.name}: the server listens already; add outstations before bind")
-        group = None
-        for other in self._groups:
-            if other.address_filter == address_filter:
-                group = other
-            elif other.address_filter.overlaps(address_filter):
-                raise ConflictError(
-                    f"{outstation.name} and {other.names}: a master could match both {address_filter} and "
-                    f"{other.address_filter}; make the filters equal, to share a session, or separate them"
-                )
-        if group is None:
-            group = _Group(address_filter)
-            self._groups.append(group)
-        clash = group.members.get(outstation.link_address)
-        if clash is not None:
-            raise ConflictError(
-                f"{outstation.name} and {clash.name}: one session reaches both at link address "
-                f"{outstation.link_address}; give them different addresses or different filters"
-            )
-        group.members[outstation.link_address] = outstation
-        if listener is not None:
-            group.listeners.append((outstation, listener))
+        self._groups.add(outstation, listener, address_filter)
 
     async def bind(self) -> None:
         """Start to listen. Raises `BindError` with the operating system's reason."""
@@ -261,7 +186,7 @@ class TcpServer:
             # It was accepted just before we stopped listening.
             session.end(SessionEnd.SERVER_CLOSED)
             return
-        group = next((g for g in self._groups if g.address_filter.matches(session.peer_address)), None)
+        group = self._groups.of_peer(session.peer_address)
         if group is None:
             session.end(SessionEnd.NOT_WANTED)
             return
@@ -280,12 +205,12 @@ class TcpServer:
         note("master connected", outstation=group.names, peer=session.peer, server=self.name)
         if session.tap is not None:
             session.tap.event("master connected", outstation=group.names, peer=session.peer)
-        self._untold.append((group, ConnectionState.CONNECTED, session.peer))
+        self._announcer.add(group.listeners, ConnectionState.CONNECTED, session.peer)
         for member in group.members.values():
             # One that is started may end it.
             if group.session is session:
                 member.session_started(session)
-        self._tell()
+        self._announcer.tell()
 
     def frame_received(self, session: TcpSession, frame: Frame, now: float) -> None:
         """Route a master's frame."""
@@ -331,17 +256,14 @@ class TcpServer:
         )
         for member in group.members.values():
             member.session_ended(session)
-        self._untold.append((group, ConnectionState.DISCONNECTED, session.peer))
-        self._tell()
+        self._announcer.add(group.listeners, ConnectionState.DISCONNECTED, session.peer)
+        self._announcer.tell()
 
     def _record_end(self, session: TcpSession, reason: SessionEnd, event: str) -> None:
         if self._taps is not None and session.tap is not None:
             fault = Fault.PRE_EMPTED if reason is SessionEnd.PRE_EMPTED else None
             session.tap.event(event, fault, peer=session.peer, reason=reason.value)
             self._taps.close(session.tap)
-
-    def _group_with(self, outstation: ServedOutstation) -> _Group | None:
-        return next((group for group in self._groups if outstation in group.members.values()), None)
 
     def _count_drop(self, session: TcpSession, frame: Frame, reason: Drop) -> None:
         """Count it; the first of each reason is for the operator to see: a wrong address, often."""
@@ -371,25 +293,6 @@ class TcpServer:
         session.abort()
         await session.wait_closed()
         del self._draining[session]
-
-    def _tell(self) -> None:
-        """Tell the listeners what they have not heard yet, unless one of them is being told now."""
-        if self._is_telling:
-            return
-        self._is_telling = True
-        try:
-            while self._untold:
-                self._tell_listeners(*self._untold.popleft())
-        finally:
-            self._is_telling = False
-
-    def _tell_listeners(self, group: _Group, state: ConnectionState, peer: str) -> None:
-        for outstation, listener in group.listeners:
-            try:
-                listener.connection_state_changed(state, peer)
-            except Exception as error:
-                self.listener_errors += 1
-                warn("listener failed", outstation=outstation.name, state=state.value, error=repr(error))
 
 
 def _add(total: FramerCounters, counters: FramerCounters) -> None:

@@ -11,8 +11,9 @@ from bridge.endpoints.bridged_outstation import BridgedOutstation
 from bridge.endpoints.control import ControlServer, control_path
 from bridge.endpoints.events import note, warn
 from bridge.endpoints.hub import LineHub
+from bridge.endpoints.session_groups import ServedOutstation
 from bridge.endpoints.status import StatusServer
-from bridge.endpoints.tcp_server import ServedOutstation, TcpServer
+from bridge.endpoints.tcp_server import TcpServer
 from bridge.endpoints.when_down import WhenDown
 from bridge.errors import BindError
 from bridge.service.appliance.appliance import Appliance

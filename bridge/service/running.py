@@ -6,7 +6,8 @@ from typing import Protocol
 
 from bridge.endpoints.bridged_outstation import BridgedOutstation
 from bridge.endpoints.hub import LineHub
-from bridge.endpoints.tcp_server import ServedOutstation, TcpServer
+from bridge.endpoints.session_groups import ServedOutstation
+from bridge.endpoints.tcp_server import TcpServer
 from bridge.service.appliance.appliance import Appliance
 from bridge.service.appliance.bus_loads import BusLoads
 from bridge.service.appliance.local_outstation import LocalOutstation

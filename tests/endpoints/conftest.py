@@ -11,8 +11,10 @@ from typing import Protocol
 import pytest
 
 from bridge.endpoints.address_filter import AddressFilter
+from bridge.endpoints.connection_state import ConnectionStateListener
 from bridge.endpoints.endpoint import Endpoint
-from bridge.endpoints.tcp_server import ConnectionStateListener, ServedOutstation, TcpServer
+from bridge.endpoints.session_groups import ServedOutstation
+from bridge.endpoints.tcp_server import TcpServer
 from bridge.endpoints.tcp_session import SessionLimits
 from bridge.link.framer import LinkErrorMode
 from tests.support.masters import Master

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import pytest
 
 from bridge.endpoints.address_filter import AddressFilter
-from bridge.endpoints.tcp_server import ConnectionState, TcpServer
+from bridge.endpoints.connection_state import ConnectionState
+from bridge.endpoints.tcp_server import TcpServer
 from bridge.endpoints.tcp_session import SessionEnd, SessionLimits, TcpSession
 from bridge.errors import BindError, ConflictError, EndpointError
 from bridge.link.address import SELF_ADDRESS

@@ -15,8 +15,9 @@ import pytest
 
 from bridge.endpoints import local_outstation
 from bridge.endpoints.bridged_outstation import BridgedOutstation
+from bridge.endpoints.connection_state import ConnectionState
 from bridge.endpoints.endpoint import Endpoint
-from bridge.endpoints.tcp_server import ConnectionState, TcpServer
+from bridge.endpoints.tcp_server import TcpServer
 from bridge.endpoints.tcp_session import SessionEnd, SessionLimits
 from bridge.endpoints.when_down import WhenDown, ends_session, is_any_reachable, refuses_sessions
 from bridge.service.log_queue import RateLimit

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import pytest
 
 from bridge.application.function import Function
-from bridge.endpoints.tcp_server import ConnectionState
+from bridge.endpoints.connection_state import ConnectionState
 from bridge.outstation.config import OutstationConfig, UnsolicitedConfig
 from tests.support import link_frames, peers, wire_crc
 from tests.support.local_outstation import LocalOutstation

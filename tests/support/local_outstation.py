@@ -16,10 +16,11 @@ from bridge.application.command import AnalogOutputCommand, CommandStatus, Crob,
 from bridge.application.function import Function, Iin
 from bridge.application.measurement import Measurement, PointKind
 from bridge.endpoints.address_filter import AddressFilter
+from bridge.endpoints.connection_state import ConnectionState
 from bridge.endpoints.local_outstation import Outstation
 from bridge.endpoints.serial_outstation import SerialOutstations
 from bridge.endpoints.serial_port import SerialSettings
-from bridge.endpoints.tcp_server import ConnectionState, TcpServer
+from bridge.endpoints.tcp_server import TcpServer
 from bridge.link.framer import LinkErrorMode
 from bridge.outstation.attributes import AttributeStore
 from bridge.outstation.config import OutstationConfig

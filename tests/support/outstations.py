@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 
-from bridge.endpoints.tcp_server import ConnectionState
+from bridge.endpoints.connection_state import ConnectionState
 from bridge.endpoints.tcp_session import TcpSession
 from bridge.endpoints.when_down import WhenDown
 from bridge.link.frame import Frame

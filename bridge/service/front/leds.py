@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from bridge.endpoints.tcp_server import ConnectionState
+from bridge.endpoints.connection_state import ConnectionState
 
 
 class IndicatorEvents(Protocol):

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from bridge.endpoints.connection_state import ConnectionState
 from bridge.endpoints.control import ask, control_path
-from bridge.endpoints.tcp_server import ConnectionState
 from bridge.service.build import Bridge
 from bridge.service.front.leds import PanelLink
 from bridge.service.views.outstation_tables import led
