@@ -25,6 +25,7 @@ import serial
 import serial_asyncio
 
 from bridge.endpoints.direction import DirectionReport, DirectionSettings, arrange
+from bridge.endpoints.port_problems import errno_of, remedy
 from bridge.endpoints.rts_direction import RtsDirection
 from bridge.endpoints.timer import Timer
 from bridge.endpoints.tty_rts import TtyRts
@@ -278,7 +279,7 @@ def open_directed(settings: SerialSettings) -> Opened:
         direction = arrange(port.fileno(), settings.device, settings)
     except (OSError, termios.error) as error:
         port.close()
-        raise LineError(_errno_of(error), f"{settings.device}: {in_words(error)}") from None
+        raise LineError(errno_of(error), f"{settings.device}: {in_words(error)}") from None
     return Opened(port, direction, _ask_for_low_latency(port))
 
 
@@ -321,36 +322,12 @@ def open_port(settings: SerialSettings) -> serial.Serial:
         port.rts = settings.rts_at_rest
         port.open()
     except (OSError, ValueError, termios.error) as error:
-        code = _errno_of(error)
-        raise LineError(code, f"{device}: {_remedy(code, device) or in_words(error)}") from None
+        code = errno_of(error)
+        raise LineError(code, f"{device}: {remedy(code, device) or in_words(error)}") from None
     with contextlib.suppress(OSError):
         # The lock of `exclusive` binds only programs that ask for it; this binds all but root's.
         fcntl.ioctl(port.fileno(), termios.TIOCEXCL)
     return port
-
-
-_MISSING = frozenset({errno.ENOENT, errno.ENODEV, errno.ENXIO})
-_REMEDIES = {
-    errno.EACCES: "permission denied; add the user that runs the bridge to the group dialout",
-    errno.EPERM: "permission denied; add the user that runs the bridge to the group dialout",
-    errno.EBUSY: "in use by another program; stop it (a getty or a modem manager, often)",
-    errno.EAGAIN: "in use by another program; stop it (a getty or a modem manager, often)",
-    errno.ENOTTY: "not a serial port",
-    errno.EISDIR: "not a serial port",
-}
-
-
-def is_made_by_program(device: str) -> bool:
-    """Whether no driver makes this path: a pty, or a link to one, as those of a simulator or of socat."""
-    return device.startswith("/dev/pts/") or not device.startswith("/dev/")
-
-
-def _remedy(code: int | None, device: str) -> str | None:
-    if code not in _MISSING:
-        return _REMEDIES.get(code or 0)
-    if is_made_by_program(device):
-        return "no such device; does the program that makes it run?"
-    return "no such device; is the adapter plugged in, is the overlay loaded?"
 
 
 def _is_pty(device: str) -> bool:
@@ -358,22 +335,11 @@ def _is_pty(device: str) -> bool:
     return os.path.realpath(device).startswith("/dev/pts/")
 
 
-def _errno_of(error: Exception) -> int | None:
-    """Find the code: pyserial hides it in its text or in the error that it handled."""
-    seen: BaseException | None = error
-    while seen is not None:
-        for code in (getattr(seen, "errno", None), *seen.args[:1]):
-            if isinstance(code, int):
-                return code
-        seen = seen.__cause__ or seen.__context__
-    return None
-
-
 def in_words(error: Exception | None) -> str:
     """Return why a port failed, as half a sentence for the operator."""
     if error is None:
         return "closed"
-    code = _errno_of(error)
+    code = errno_of(error)
     if code in (errno.EIO, errno.ENXIO, errno.ENODEV):
         return "unplugged or hung up"
     if code is not None and isinstance(error, serial.SerialException | termios.error):

@@ -12,7 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from bridge.endpoints.serial_port import is_made_by_program
+from bridge.endpoints.port_problems import is_made_by_program
 from bridge.service.configuration import boards
 from bridge.service.configuration.config import Configuration, LedConfig, LineConfig
 from hw.assembly import Assembly, AssemblyError, Use
