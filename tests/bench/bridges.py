@@ -19,7 +19,6 @@ from __future__ import annotations
 import argparse
 import os
 import platform
-import signal
 import sys
 import tempfile
 import time
@@ -27,9 +26,9 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from types import FrameType
 
 from tests.bench import report, rig
+from tests.bench.command import add_forms, carry_out
 from tests.bench.measure import Plan, Summary, Visit, summarize, visit
 from tests.bench.peers import PEERS, Peer
 from tests.bench.report import PINS, Result
@@ -140,14 +139,8 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         help="one: all on one core, the steadiest (default); split: bridge and client apart; none",
     )
     parser.add_argument("--let-sleep", action="store_true", help="do not keep the cores awake")
-    form = parser.add_mutually_exclusive_group()
-    form.add_argument("--markdown", action="store_true", help="the table for the README")
-    form.add_argument("--json", action="store_true", help="raw figures")
+    add_forms(parser)
     return parser.parse_args(argv)
-
-
-def stop(_signal: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -157,25 +150,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         plan = replace(plan, rounds=options.rounds, uart_rounds=min(plan.uart_rounds, options.rounds))
     if options.frames:
         plan = replace(plan, frames=options.frames)
-    signal.signal(signal.SIGTERM, stop)
-
-    def say(text: str) -> None:
-        if sys.stderr.isatty():
-            print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
-
-    try:
-        result = run(plan, options.peers, pin=options.pin, awake=not options.let_sleep, say=say)
-    except rig.BenchError as error:
-        print(error, file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return 130
-    finally:
-        say("")
     form = report.as_json if options.json else report.markdown if options.markdown else report.terminal
-    print(form(result))
-    return 0 if clean(result) else 1
+    return carry_out(
+        lambda say: run(plan, options.peers, pin=options.pin, awake=not options.let_sleep, say=say),
+        form,
+        clean,
+    )
 
 
 if __name__ == "__main__":

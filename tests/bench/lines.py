@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import signal
 import subprocess
 import sys
 import tempfile
@@ -29,7 +28,8 @@ from statistics import median
 
 from bridge.endpoints.status import fetch
 from tests.bench import rig
-from tests.bench.bridges import DEFAULT_PIN, machine, pinned, stop
+from tests.bench.bridges import DEFAULT_PIN, machine, pinned
+from tests.bench.command import add_forms, carry_out
 from tests.bench.frames import Exchange, exchange
 from tests.bench.measure import UART_FIFO_OCTETS, cpu_seconds, memory_kib
 from tests.bench.measure import Plan as Cores
@@ -382,9 +382,7 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--lines", type=int, help="instead of 32")
     parser.add_argument("--answer", type=int, help="octets of an answer, instead of 292")
     parser.add_argument("--pin", choices=PINS, default=DEFAULT_PIN, help="default here: %(default)s")
-    form = parser.add_mutually_exclusive_group()
-    form.add_argument("--markdown", action="store_true", help="the table for the README")
-    form.add_argument("--json", action="store_true", help="raw figures")
+    add_forms(parser)
     return parser.parse_args(argv)
 
 
@@ -393,25 +391,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     plan = QUICK if options.quick else Plan()
     given = {name: getattr(options, name) for name in ("rounds", "lines", "answer")}
     plan = replace(plan, **{name: value for name, value in given.items() if value})
-    signal.signal(signal.SIGTERM, stop)
-
-    def say(text: str) -> None:
-        if sys.stderr.isatty():
-            print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
-
-    try:
-        result = run(plan, options.peers, pin=options.pin, say=say)
-    except rig.BenchError as error:
-        print(error, file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return 130
-    finally:
-        say("")
     form = as_json if options.json else markdown if options.markdown else terminal
-    print(form(result))
-    return 0 if clean(result) else 1
+    return carry_out(lambda say: run(plan, options.peers, pin=options.pin, say=say), form, clean)
 
 
 if __name__ == "__main__":

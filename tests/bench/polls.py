@@ -17,7 +17,6 @@ import argparse
 import importlib.metadata
 import importlib.util
 import json
-import signal
 import socket
 import subprocess
 import sys
@@ -30,7 +29,8 @@ from pathlib import Path
 from statistics import median
 
 from tests.bench import polled, rig
-from tests.bench.bridges import DEFAULT_PIN, machine, pinned, stop
+from tests.bench.bridges import DEFAULT_PIN, machine, pinned
+from tests.bench.command import add_forms, carry_out
 from tests.bench.measure import Plan as Cores
 from tests.bench.report import PINS, aligned, piped
 
@@ -348,9 +348,7 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="one short round; rough figures")
     parser.add_argument("--rounds", type=int, help="instead of the plan's")
     parser.add_argument("--pin", choices=PINS, default=DEFAULT_PIN, help="one: all on one core (default)")
-    form = parser.add_mutually_exclusive_group()
-    form.add_argument("--markdown", action="store_true", help="the table for the README")
-    form.add_argument("--json", action="store_true", help="raw figures")
+    add_forms(parser)
     return parser.parse_args(argv)
 
 
@@ -359,25 +357,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     plan = QUICK if options.quick else Plan()
     if options.rounds:
         plan = replace(plan, rounds=options.rounds)
-    signal.signal(signal.SIGTERM, stop)
-
-    def say(text: str) -> None:
-        if sys.stderr.isatty():
-            print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
-
-    try:
-        result = run(plan, options.peers, pin=options.pin, say=say)
-    except rig.BenchError as error:
-        print(error, file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return 130
-    finally:
-        say("")
     form = as_json if options.json else markdown if options.markdown else terminal
-    print(form(result))
-    return 0 if clean(result) else 1
+    return carry_out(lambda say: run(plan, options.peers, pin=options.pin, say=say), form, clean)
 
 
 if __name__ == "__main__":

@@ -43,19 +43,6 @@ def damaged(frame: bytes) -> bytes:
 
 
 @pytest.fixture
-def wire(tmp_path: Path) -> Iterator[Wire]:
-    with Wire(tmp_path / "tty") as wire:
-        yield wire
-
-
-@pytest.fixture
-def line(wire: Wire) -> Iterator[RawRtu]:
-    """Everything on the line but the bridge."""
-    with RawRtu(wire.rtu) as rtu:
-        yield rtu
-
-
-@pytest.fixture
 def start(tmp_path: Path, wire: Wire) -> Iterator[Callable[..., BridgeProcess]]:
     """Start a bridge with these RTUs and line keys."""
     with ExitStack() as stack:

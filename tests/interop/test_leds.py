@@ -46,18 +46,6 @@ def answer(sequence: int, rtu: int) -> bytes:
 
 
 @pytest.fixture
-def wire(tmp_path: Path) -> Iterator[Wire]:
-    with Wire(tmp_path / "tty") as wire:
-        yield wire
-
-
-@pytest.fixture
-def line(wire: Wire) -> Iterator[RawRtu]:
-    with RawRtu(wire.rtu) as rtu:
-        yield rtu
-
-
-@pytest.fixture
 def bridge(tmp_path: Path, wire: Wire) -> Iterator[BridgeProcess]:
     with running(tmp_path, _site(tmp_path, wire.device)) as bridge:
         yield bridge

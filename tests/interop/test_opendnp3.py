@@ -67,12 +67,6 @@ class Bench:
 
 
 @pytest.fixture
-def wire(tmp_path: Path) -> Iterator[Wire]:
-    with Wire(tmp_path / "tty") as wire:
-        yield wire
-
-
-@pytest.fixture
 def peer() -> Iterator[Opendnp3]:
     with Opendnp3() as peer:
         yield peer

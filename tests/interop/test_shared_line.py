@@ -53,19 +53,6 @@ class Party:
 NORTH, SOUTH = Party("127.0.0.1", 1, 10), Party("127.0.0.2", 2, 11)
 
 
-@pytest.fixture
-def wire(tmp_path: Path) -> Iterator[Wire]:
-    with Wire(tmp_path / "tty") as wire:
-        yield wire
-
-
-@pytest.fixture
-def line(wire: Wire) -> Iterator[RawRtu]:
-    """Both RTUs at once: the far end of the line."""
-    with RawRtu(wire.rtu) as rtu:
-        yield rtu
-
-
 @pytest.fixture(params=[PATIENT], ids=["patient"])
 def bridge(request: pytest.FixtureRequest, tmp_path: Path, wire: Wire) -> Iterator[BridgeProcess]:
     parties = (NORTH, SOUTH)

@@ -37,12 +37,6 @@ def response(sequence: int, mark: bytes) -> bytes:
 
 
 @pytest.fixture
-def wire(tmp_path: Path) -> Iterator[Wire]:
-    with Wire(tmp_path / "tty") as wire:
-        yield wire
-
-
-@pytest.fixture
 def rtu(wire: Wire) -> Iterator[RawRtu]:
     with RawRtu(wire.rtu) as rtu:
         yield rtu

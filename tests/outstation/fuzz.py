@@ -33,21 +33,13 @@ from bridge.outstation.handlers import (
     RestartDelay,
 )
 from bridge.outstation.points import (
-    AnalogInput,
-    AnalogOutput,
-    BinaryInput,
-    BinaryOutput,
-    Counter,
-    DoubleBitInput,
     EventClass,
-    FrozenAnalog,
-    FrozenCounter,
-    OctetString,
 )
 from bridge.outstation.stack import Await, LinkDead, Octets, OutstationStack, Step
 from bridge.transport.reassembler import Reassembler
 from bridge.transport.segmenter import segments
 from tests.outstation.harness import Later
+from tests.outstation.kinds import CONFIGS
 from tests.vectors import LINK_FRAMES, load
 
 OUTSTATION, MASTER = 1024, 1
@@ -62,17 +54,6 @@ _MOST_USED = (0xC0, 0xC0, 0xC0, 0xC0, 0xC0, 0xC0, 0xE0, 0xD0, 0x80, 0x40)
 _DESTINATIONS = (OUTSTATION,) * 20 + (0xFFFC, 0xFFFD, 0xFFFE, 0xFFFF, 7)
 _CONTROLS = (0xC4,) * 30 + (0xC0, 0xD3, 0xF3, 0xF3, 0xD3, 0xC9, 0xF2, 0x44, 0x8B)
 _CLASSES = (EventClass.CLASS_1, EventClass.CLASS_2, EventClass.CLASS_3)
-_KINDS = (
-    BinaryInput,
-    DoubleBitInput,
-    BinaryOutput,
-    Counter,
-    FrozenCounter,
-    AnalogInput,
-    FrozenAnalog,
-    AnalogOutput,
-    OctetString,
-)
 _VALUES: dict[PointKind, Any] = {
     PointKind.BINARY_INPUT: lambda chance: chance.random() < 0.5,
     PointKind.BINARY_OUTPUT: lambda chance: chance.random() < 0.5,
@@ -162,7 +143,7 @@ class Fuzz:
         self.take(self.stack.link_began(self.now))
 
     def _make_stack(self) -> OutstationStack:
-        for make in _KINDS:
+        for make in CONFIGS.values():
             for index in (0, 1, 2, 7, 300):
                 self.database.add(index, make(_CLASSES[index % 3]))
         attributes = AttributeStore(
@@ -345,7 +326,7 @@ class Fuzz:
         assert due is None or due > self.now, "a deadline that passed was not served"
 
     def change(self) -> None:
-        kind = self.chance.choice(_KINDS).kind
+        kind = self.chance.choice(list(CONFIGS))
         value_of = _VALUES.get(kind, lambda chance: chance.choice((1, 2.5, -1e300, float("nan"))))
         index = self.chance.choice((0, 1, 2, 7, 300))
         measurement = Measurement(

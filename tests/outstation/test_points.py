@@ -26,18 +26,8 @@ from bridge.outstation.points import (
     OctetString,
     PointConfig,
 )
+from tests.outstation.kinds import CONFIGS
 
-CONFIGS: tuple[type[PointConfig], ...] = (
-    BinaryInput,
-    DoubleBitInput,
-    BinaryOutput,
-    Counter,
-    FrozenCounter,
-    AnalogInput,
-    FrozenAnalog,
-    AnalogOutput,
-    OctetString,
-)
 OUTPUTS = {
     CommandKind.BINARY_COMMAND: PointKind.BINARY_OUTPUT,
     CommandKind.ANALOG_COMMAND: PointKind.ANALOG_OUTPUT,
@@ -49,7 +39,7 @@ def rows(role: Role, kind: PointKind) -> set[tuple[int, int]]:
 
 
 def test_every_kind_has_one_configuration() -> None:
-    assert [config.kind for config in CONFIGS] == list(PointKind)
+    assert list(CONFIGS) == list(PointKind)
 
 
 @pytest.mark.parametrize("kind", [kind for kind in PointKind if kind is not PointKind.OCTET_STRING])
@@ -104,7 +94,7 @@ def test_the_class_reads_well_in_front() -> None:
     assert AnalogInput(EventClass.CLASS_2, deadband=5).event_class is EventClass.CLASS_2
 
 
-@pytest.mark.parametrize("config", CONFIGS)
+@pytest.mark.parametrize("config", CONFIGS.values())
 def test_wrong_variations_are_named_with_the_right_ones(config: type[PointConfig]) -> None:
     static, event = STATIC_OBJECTS[config.kind], EVENT_OBJECTS[config.kind]
     with pytest.raises(PointConfigError, match=rf"{config.kind}: g{static.group}v77 .* use \d"):

@@ -15,36 +15,14 @@ from bridge.application.variation import Role, Variation
 from bridge.outstation.attributes import AttributeStore
 from bridge.outstation.points import (
     AnalogInput,
-    AnalogOutput,
-    BinaryInput,
-    BinaryOutput,
-    Counter,
-    DoubleBitInput,
     EventClass,
-    FrozenAnalog,
-    FrozenCounter,
-    OctetString,
-    PointConfig,
 )
 from bridge.outstation.values import EventDetection
 from tests.application.test_objects import attribute_of, value_of
 from tests.outstation.harness import EPOCH_MS, Harness
+from tests.outstation.kinds import CONFIGS
 
 INDEX = 3
-CONFIGS: dict[PointKind, type[PointConfig]] = {
-    each.kind: each
-    for each in (
-        BinaryInput,
-        DoubleBitInput,
-        BinaryOutput,
-        Counter,
-        FrozenCounter,
-        AnalogInput,
-        FrozenAnalog,
-        AnalogOutput,
-        OctetString,
-    )
-}
 LINES = [
     line.split(":")
     for line in (Path(__file__).parent.parent / "vectors" / "reads.txt").read_text("ascii").splitlines()

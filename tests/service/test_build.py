@@ -29,12 +29,6 @@ pytestmark = pytest.mark.wire
 
 
 @pytest.fixture
-def adapter() -> Iterator[Pty]:
-    with Pty() as adapter:
-        yield adapter
-
-
-@pytest.fixture
 def other_adapter() -> Iterator[Pty]:
     with Pty() as adapter:
         yield adapter

@@ -127,12 +127,6 @@ def site(device: str, **keys: object) -> str:
     )
 
 
-@pytest.fixture
-def adapter() -> Iterator[Pty]:
-    with Pty() as adapter:
-        yield adapter
-
-
 @asynccontextmanager
 async def _site(device: str) -> AsyncIterator[Bridge]:
     async with running(site(device)) as bridge:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -119,12 +119,6 @@ DIAGNOSIS_KEYS = {
     "recommended_timeout_s",
     "last_miss",
 }
-
-
-@pytest.fixture
-def adapter() -> Iterator[Pty]:
-    with Pty() as adapter:
-        yield adapter
 
 
 @pytest.fixture

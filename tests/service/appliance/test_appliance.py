@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -63,12 +63,6 @@ ONLINE, COMM_LOST = int(Flags.ONLINE), int(Flags.COMM_LOST)
 
 Told = tuple[int, Value, int]
 """An event of a point: its index, value and flags."""
-
-
-@pytest.fixture
-def adapter() -> Iterator[Pty]:
-    with Pty() as adapter:
-        yield adapter
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -202,12 +202,6 @@ TWO_COLOURS = (
     + toml.outstation("pole-15", 15, master="127.0.0.4")
     + toml.table("[led.two]", red=21, green=22)
 )
-
-
-@pytest.fixture
-def adapter() -> Iterator[Pty]:
-    with Pty() as adapter:
-        yield adapter
 
 
 @pytest.fixture

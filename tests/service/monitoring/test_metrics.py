@@ -66,12 +66,6 @@ def site(device: str, port: int = 0) -> str:
 
 
 @pytest.fixture
-def adapter() -> Iterator[Pty]:
-    with Pty() as adapter:
-        yield adapter
-
-
-@pytest.fixture
 async def bridge(adapter: Pty) -> AsyncIterator[Bridge]:
     async with running(site(adapter.device)) as bridge:
         yield bridge
