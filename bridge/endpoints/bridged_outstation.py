@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from bridge.endpoints.hub import LineHub, OutstationCounters, OutstationObserver
+from bridge.endpoints.hub import LineHub
+from bridge.endpoints.line_reporter import OutstationCounters, OutstationObserver
 from bridge.endpoints.tcp_session import TcpSession
 from bridge.endpoints.when_down import WhenDown
 from bridge.link.frame import Frame

@@ -12,7 +12,8 @@ import pytest
 
 from bridge.endpoints import serial_line
 from bridge.endpoints.bridged_outstation import BridgedOutstation
-from bridge.endpoints.hub import LineHub, OutstationCounters
+from bridge.endpoints.hub import LineHub
+from bridge.endpoints.line_reporter import OutstationCounters
 from bridge.endpoints.serial_port import SerialSettings
 from bridge.endpoints.tcp_session import TcpSession
 from bridge.link.control import LinkFunction

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from bridge.application.measurement import Measurement, PointKind, Value
-from bridge.endpoints.hub import OutstationObserver
+from bridge.endpoints.line_reporter import OutstationObserver
 from bridge.endpoints.local_outstation import system_utc_ms
 from bridge.outstation import points
 from bridge.outstation.config import ClassDelay, UnsolicitedConfig

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
-from bridge.endpoints.hub import OutstationObserver
+from bridge.endpoints.line_reporter import OutstationObserver
 from bridge.endpoints.local_outstation import FrameWire, Outstation
 from bridge.endpoints.tcp_session import TcpSession
 from bridge.link.address import SELF_ADDRESS
