@@ -107,6 +107,8 @@ def next_sequence(sequence: int, count: int = 1) -> int:
     return (sequence + count) % _SEQUENCES
 
 
+_AWAITS_MASTER = frozenset({Awaits.CONFIRM, Awaits.CONFIRM_AND_MORE, Awaits.SEGMENTS})
+_OUTSTATION_IS_DONE = frozenset({Awaits.CONFIRM, Awaits.CONFIRM_AND_MORE, Awaits.NOTHING})
 _ENDS_OF_FRAGMENTS = frozenset({S.LAST_FRAGMENT, S.LAST_FRAGMENT_CON, S.FRAGMENT, S.FRAGMENT_CON})
 
 
@@ -174,6 +176,26 @@ class Exchange:
     def is_answered(self) -> bool:
         """Whether anything of an answer came."""
         return self.evidence.answer_frames > 0
+
+    @property
+    def awaits_master(self) -> bool:
+        """Whether it is the master's to say something: a confirm, or the rest of its request."""
+        return self.awaits in _AWAITS_MASTER
+
+    @property
+    def lacks_its_master(self) -> bool:
+        """Whether the outstation did its part: an answer that nobody confirmed is an answer."""
+        return self.is_answered and self.awaits in _OUTSTATION_IS_DONE
+
+    @property
+    def unsent(self) -> tuple[Frame, ...]:
+        """The frames that belong to it and were not sent."""
+        return tuple(frame for frame, _ in self.outbox)
+
+    def forget_its_master(self) -> None:
+        """Await nothing more of a master that is gone."""
+        if self.awaits_master:
+            self.awaits = Awaits.NOTHING
 
     def is_with(self, session: Hashable, address: int) -> bool:
         """Whether a frame between this session and this outstation can be part of the exchange."""

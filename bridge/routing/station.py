@@ -14,7 +14,7 @@ from bridge.routing.exchange import Exchange
 from bridge.routing.steps import Deliver, Dropped
 from bridge.routing.stimulus import Reader, Reading, Stimulus
 
-_NEVER = float("-inf")
+NEVER = float("-inf")
 
 
 @dataclass(slots=True)
@@ -33,7 +33,7 @@ class Station:
     """The session and sequence of a fragment whose confirm is overdue and brings the next fragment."""
     is_fragment_late: bool = False
     """Whether the fragment that the outstation is sending answers a request that was given up."""
-    selected_until_s: float = _NEVER
+    selected_until_s: float = NEVER
     """Until when the session may operate what it selected."""
     debts: Debts = field(default_factory=Debts)
 
@@ -44,14 +44,14 @@ class Station:
         self.from_master = Reader()
         self.assembly = Assembly()
         self.unsolicited_for = self.unconfirmed = None
-        self.selected_until_s = _NEVER
+        self.selected_until_s = NEVER
 
     def begin_line(self) -> None:
         """Forget what the outstation was saying: the port was opened anew."""
         self.from_outstation = Reader()
         self.unsolicited_for = self.unconfirmed = None
         self.is_fragment_late = False
-        self.selected_until_s = _NEVER
+        self.selected_until_s = NEVER
 
     def unasked(self, frame: Frame, reading: Reading) -> Deliver | Dropped:
         """Say where the outstation's own message goes: to the session that uses its destination."""

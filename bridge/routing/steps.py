@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 from typing import NamedTuple
 
 from bridge.application.function import Function
@@ -69,3 +69,8 @@ class UnderWay(NamedTuple):
 
 
 Step = Send | Deliver | Dropped | Finished | Babble
+
+
+def dropped(address: int, frames: Iterable[Frame], reason: Drop) -> list[Step]:
+    """Return the steps that drop a request's frames."""
+    return [Dropped(address, reason, frame=frame) for frame in frames]

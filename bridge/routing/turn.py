@@ -2,19 +2,18 @@
 
 Rules:
   1. A frame that belongs to the exchange on the wire goes out as soon as nobody speaks. Everything else
-     queues; who is next is in `queue`, when the line is free in `carrier`.
+     queues; who is next is in `queue`, when the line is free in `carrier`, what a frame heard means in
+     `hearing`, when the exchange is over in `wire`.
   2. The segments of a request wait for each other and go out back to back; those that the link layer
      acknowledges one by one go out one by one.
   3. A master that asks the same outstation anew has given up its earlier request: the new one takes its
      place, on the wire as well as in the queue. The answer to the earlier one may be on its way: no other
      session's request goes into it, and where others wait the new one waits with them.
-  4. An exchange ends when its last frame passed, when nothing is heard for the response timeout, when its
-     limit is over, or when the line goes down. While octets arrive the timeout waits, once more its length.
-  5. When a session ends, what it had waiting is dropped. A request that it had on the wire holds the line
+  4. When a session ends, what it had waiting is dropped. A request that it had on the wire holds the line
      until it is answered or times out, and its answer is dropped. A request that another session's owed
      answer could be mistaken for the answer of waits one more response timeout: the quarantine.
-  6. What waited longer than its time to live is dropped, never sent late.
-  7. After an answered SELECT no other session's broadcast goes out before the OPERATE, or before a response
+  5. What waited longer than its time to live is dropped, never sent late.
+  6. After an answered SELECT no other session's broadcast goes out before the OPERATE, or before a response
      timeout: outstations forget a selection when they hear another request.
 
 Sans-I/O: every method returns the steps to take, in order. Sessions are opaque and compared by identity.
@@ -22,32 +21,26 @@ Sans-I/O: every method returns the steps to take, in order. Sessions are opaque 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 
-from bridge.application.function import CONTROLS, Function
 from bridge.link.address import SELF_ADDRESS
-from bridge.link.control import LinkFunction
 from bridge.link.frame import Frame
 from bridge.routing.assembly import Request
 from bridge.routing.babble import BabbleGuard
-from bridge.routing.carrier import Carrier
 from bridge.routing.drop import Drop
-from bridge.routing.exchange import MISSED, OPENINGS, Awaits, Exchange, Outcome, awaited_after, next_sequence
+from bridge.routing.exchange import Awaits, Exchange, Outcome
+from bridge.routing.hearing import Hearing
 from bridge.routing.queue import Queue, Rank, Waiting, rank_of
-from bridge.routing.station import Station
-from bridge.routing.steps import Babble, Deliver, Dropped, Finished, Send, Step, UnderWay
+from bridge.routing.station import NEVER, Station
+from bridge.routing.steps import Babble, Dropped, Step, UnderWay, dropped
 from bridge.routing.stimulus import Reading, Stimulus
 from bridge.routing.timing import Timing
-from bridge.routing.unheard import Unheard
+from bridge.routing.wire import Wire
 
 _ASKS_ANEW = frozenset({Stimulus.REQUEST, Stimulus.WHOLE_REQUEST})
-_AWAITS_MASTER = frozenset({Awaits.CONFIRM, Awaits.CONFIRM_AND_MORE, Awaits.SEGMENTS})
-_OUTSTATION_IS_DONE = frozenset({Awaits.CONFIRM, Awaits.CONFIRM_AND_MORE, Awaits.NOTHING})
-_OF_THEIR_OWN_ACCORD = frozenset({Stimulus.UNSOLICITED, Stimulus.LINK_REQUEST})
 _BESIDE_THE_EXCHANGE = frozenset({Stimulus.LINK_REPLY, Stimulus.UNSOLICITED_CONFIRM})
 """What a master may send during an exchange without being any further in it."""
 _MOST_OUTBOX_FRAMES = 16
-_NEVER = float("-inf")
 
 
 class Turn:
@@ -58,10 +51,9 @@ class Turn:
         self._denies_broadcasts = denies_broadcasts
         self._stations: dict[int, Station] = {}
         self._queue = Queue(urgent_s=timing.response_timeout_s)
-        self._carrier = Carrier(timing)
+        self._wire = Wire(timing, self._stations)
         self._babble = BabbleGuard(babble_s=timing.babble_s, pause_s=max(timing.quiet_s, timing.turnaround_s))
-        self._exchange: Exchange | None = None
-        self._unheard = Unheard()
+        self._hearing = Hearing(timing, self._stations, self._wire, self._babble)
         self._is_up = False
 
     def add_station(self, address: int) -> None:
@@ -75,7 +67,7 @@ class Turn:
     @property
     def is_busy(self) -> bool:
         """Whether an exchange is on the wire."""
-        return self._exchange is not None
+        return self._wire.exchange is not None
 
     @property
     def is_babbling(self) -> bool:
@@ -93,7 +85,7 @@ class Turn:
 
     def under_way(self) -> Iterator[UnderWay]:
         """Yield what sessions wait for: the request whose turn it is, then those that wait for theirs."""
-        exchange = self._exchange
+        exchange = self._wire.exchange
         if exchange is not None and exchange.session is not None:
             function = exchange.reading.function
             is_sent = exchange.sent_s > 0.0
@@ -117,13 +109,9 @@ class Turn:
                 station.begin_session(None)
         steps += self._drop_waiting(Drop.SESSION_ENDED, lambda waiting: waiting.session is session)
         self._queue.forget(session)
-        exchange = self._exchange
+        exchange = self._wire.exchange
         if exchange is not None and exchange.session is session:
-            exchange.session = None
-            exchange.evidence.is_abandoned = True
-            steps += _dropped(exchange.address, _frames_of(exchange), Drop.SESSION_ENDED)
-            exchange.outbox.clear()
-            self._forget_the_absent(exchange)
+            steps += self._wire.abandon(exchange)
         return steps + self._go_on(now)
 
     # The port
@@ -131,9 +119,8 @@ class Turn:
     def line_up(self) -> None:
         """The port is open: frames may be sent."""
         self._is_up = True
-        self._carrier.reset()
+        self._wire.reset()
         self._babble.reset()
-        self._unheard.forget()
         for station in self._stations.values():
             station.begin_line()
 
@@ -142,8 +129,9 @@ class Turn:
         self._is_up = False
         steps: list[Step] = [Babble(is_on=False)] if self._babble.is_babbling else []
         self._babble.reset()
-        if self._exchange is not None:
-            steps += self._finish(Outcome.LINE_DOWN, now, Drop.LINE_DOWN)
+        exchange = self._wire.exchange
+        if exchange is not None:
+            steps += self._wire.finish(exchange, Outcome.LINE_DOWN, now, Drop.LINE_DOWN)
         for address, station in self._stations.items():
             steps += _given_up(address, station, Drop.LINE_DOWN)
         return steps + self._drop_waiting(Drop.LINE_DOWN, lambda _: True)
@@ -165,7 +153,7 @@ class Turn:
         reading = station.from_master.read_master(frame)
         exchange = self._exchange_followed_by(session, address, reading)
         if exchange is not None:
-            if len(exchange.outbox) >= _MOST_OUTBOX_FRAMES or self._carrier.is_port_full(now):
+            if len(exchange.outbox) >= _MOST_OUTBOX_FRAMES or self._wire.carrier.is_port_full(now):
                 return [Dropped(address, Drop.QUEUE_FULL, frame=frame)]
             exchange.advance(reading)
             exchange.outbox.append((frame, reading.stimulus not in _BESIDE_THE_EXCHANGE))
@@ -176,12 +164,12 @@ class Turn:
             if isinstance(settled, Request):
                 steps += self._enqueue(session, address, settled, now)
             else:
-                steps += _dropped(address, settled.frames, settled.reason)
+                steps += dropped(address, settled.frames, settled.reason)
         return [*steps, *self._go_on(now)]
 
     def _exchange_followed_by(self, session: Hashable, address: int, reading: Reading) -> Exchange | None:
         """Return the exchange on the wire if a master's frame belongs to it now."""
-        exchange = self._exchange
+        exchange = self._wire.exchange
         if exchange is None or not exchange.is_with(session, address) or not exchange.is_followed_by(reading):
             return None
         return None if self._stations[address].assembly.continues(reading) else exchange
@@ -189,13 +177,13 @@ class Turn:
     def _enqueue(self, session: Hashable, address: int, request: Request, now: float) -> list[Step]:
         steps: list[Step] = []
         frames, reading, expires_s = request
-        exchange = self._exchange
+        exchange = self._wire.exchange
         is_anew = reading.stimulus in _ASKS_ANEW
         # One that awaits nothing is not given up: its confirm only waits for the turnaround.
         is_under_way = exchange is not None and exchange.awaits is not Awaits.NOTHING
         if is_anew and exchange is not None and is_under_way and exchange.is_with(session, address):
-            outcome = Outcome.ANSWERED if _lacks_its_master(exchange) else Outcome.SUPERSEDED
-            steps += self._finish(outcome, now, Drop.SUPERSEDED)
+            outcome = Outcome.ANSWERED if exchange.lacks_its_master else Outcome.SUPERSEDED
+            steps += self._wire.finish(exchange, outcome, now, Drop.SUPERSEDED)
         since_s = now
         if self._queue.waiting:
             if is_anew:
@@ -208,9 +196,9 @@ class Turn:
                 )
                 since_s = min((waiting.waits_since_s for waiting in superseded), default=now)
                 for each in superseded:
-                    steps += _dropped(address, each.frames, Drop.SUPERSEDED)
+                    steps += dropped(address, each.frames, Drop.SUPERSEDED)
             if self.waiting_of(session) + len(frames) > self._timing.queue_frames:
-                return steps + _dropped(address, frames, Drop.QUEUE_FULL)
+                return steps + dropped(address, frames, Drop.QUEUE_FULL)
         rank = rank_of(reading)
         self._queue.add(Waiting(session, address, frames, reading, rank, now, expires_s, since_s))
         return steps
@@ -223,113 +211,56 @@ class Turn:
 
     def heard(self, now: float, octets: int, half_heard_until_s: float | None) -> list[Step]:
         """Take note of octets, before their frames: how many, and the time limit of a frame not whole yet."""
-        self._carrier.heard(now, half_heard_until_s)
-        if self._exchange is not None:
-            self._exchange.evidence.stray_octets += octets
+        self._wire.carrier.heard(now, half_heard_until_s)
+        exchange = self._wire.exchange
+        if exchange is not None:
+            exchange.evidence.stray_octets += octets
         return [Babble(is_on=True)] if self._babble.heard(now) else []
 
     def damaged(self, crc_errors: int) -> None:
         """Take note of frames heard whose CRCs were wrong."""
-        if self._exchange is not None:
-            self._exchange.evidence.crc_errors += crc_errors
+        exchange = self._wire.exchange
+        if exchange is not None:
+            exchange.evidence.crc_errors += crc_errors
 
     def receive(self, frame: Frame, now: float) -> list[Step]:
         """Take a whole frame that was heard on the line."""
-        if self._exchange is not None:
+        exchange = self._wire.exchange
+        if exchange is not None:
             # A frame may have begun before the exchange did.
-            evidence = self._exchange.evidence
+            evidence = exchange.evidence
             evidence.stray_octets = max(0, evidence.stray_octets - len(frame.octets))
-        return [self._take(frame, now), *self._go_on(now)]
-
-    def _take(self, frame: Frame, now: float) -> Step:
-        if frame.control.from_master:
-            return Dropped(None, Drop.WRONG_DIRECTION, frame=frame)
-        station = self._stations.get(frame.source)
-        if station is None:
-            self._note_other(frame)
-            return Dropped(None, Drop.UNKNOWN_SOURCE, frame=frame)
-        reading = station.from_outstation.read_outstation(frame)
-        if not reading.is_last and frame.control.function is not LinkFunction.CONFIRMED_USER_DATA:
-            self._carrier.more_follows(now)
-        if reading.stimulus in _OF_THEIR_OWN_ACCORD:
-            return station.unasked(frame, reading)
-        exchange = self._exchange
-        if exchange is None:
-            return self._refuse(station, frame, reading, now)
-        is_anothers = station.debts.is_to_another(exchange, frame, reading, now)
-        if not exchange.accepts_answer(frame, reading, now, is_anothers=is_anothers):
-            return self._refuse(station, frame, reading, now)
-        self._babble.excuse(now)
-        self._carrier.answered(now)
-        if reading.stimulus is not Stimulus.LINK_ANSWER or exchange.reading.asks_link_answer:
-            exchange.deadline_s = now + self._timing.response_timeout_s
-        if exchange.session is not None:
-            return Deliver(exchange.session, frame.source, frame)
-        self._forget_the_absent(exchange)
-        return Dropped(frame.source, Drop.SESSION_ENDED, frame=frame)
-
-    def _refuse(self, station: Station, frame: Frame, reading: Reading, now: float) -> Step:
-        """Name what is wrong with an answer."""
-        late = station.late(frame, reading, now)
-        if late is not None:
-            if reading.stimulus is not Stimulus.PART:
-                self._unheard.heard(frame.source, owes_more=station.debts.is_owed(now))
-            return late
-        exchange = self._exchange
-        if exchange is None:
-            return Dropped(frame.source, Drop.NOT_AWAITED, frame=frame)
-        if frame.source != exchange.address:
-            self._note_other(frame)
-            return Dropped(frame.source, Drop.OTHER_OUTSTATION, frame=frame)
-        exchange.evidence.mismatched_answers += 1
-        return Dropped(frame.source, Drop.NOT_AWAITED, frame=frame)
-
-    def _note_other(self, frame: Frame) -> None:
-        if self._exchange is not None:
-            self._exchange.evidence.other_answers += 1
-            self._exchange.evidence.other_address = frame.source
+        return [self._hearing.take(frame, now), *self._go_on(now)]
 
     # Time
 
     def next_deadline(self) -> float | None:
         """When `on_deadline` should be called, or None."""
         deadline = self._babble.next_deadline()
-        exchange, waiting = self._exchange, self._queue.waiting
+        exchange, waiting = self._wire.exchange, self._queue.waiting
         if exchange is not None:
-            deadline = _sooner(deadline, self._ends_s(exchange))
+            deadline = _sooner(deadline, self._wire.ends_s(exchange))
             if exchange.outbox:
-                deadline = _sooner(deadline, self._carrier.silent_from_s)
+                deadline = _sooner(deadline, self._wire.carrier.silent_from_s)
         elif waiting:
             starts_s = self._queue.next_start(self._starts_from_s) or 0.0
-            deadline = _sooner(deadline, max(starts_s, self._carrier.free_from_s))
+            deadline = _sooner(deadline, max(starts_s, self._wire.carrier.free_from_s))
         return _sooner(deadline, self._queue.next_expiry()) if waiting else deadline
 
     def on_deadline(self, now: float) -> list[Step]:
         """End what is over, start what may start. Early calls do nothing."""
         steps: list[Step] = [Babble(is_on=False)] if self._babble.on_deadline(now) else []
-        exchange = self._exchange
-        if exchange is not None and now >= self._ends_s(exchange):
-            steps += self._finish(self._outcome_at_end(exchange, now), now)
+        exchange = self._wire.exchange
+        if exchange is not None and now >= self._wire.ends_s(exchange):
+            steps += self._wire.finish_in_time(exchange, now)
         return steps + self._go_on(now)
-
-    def _ends_s(self, exchange: Exchange) -> float:
-        """Return when an exchange is over if nothing more happens (rule 4)."""
-        deadline_s = exchange.deadline_s
-        most_s = deadline_s + self._timing.response_timeout_s
-        extended_s = max(deadline_s, min(self._carrier.speaking_until_s, most_s))
-        return min(extended_s, exchange.started_s + self._timing.exchange_limit_s)
-
-    def _outcome_at_end(self, exchange: Exchange, now: float) -> Outcome:
-        if now < exchange.deadline_s and now >= exchange.started_s + self._timing.exchange_limit_s:
-            return Outcome.OVERRUN
-        return Outcome.ANSWERED if _lacks_its_master(exchange) else Outcome.TIMED_OUT
 
     # The line's turns
 
     def _go_on(self, now: float) -> list[Step]:
         """Do everything that may be done now."""
         waiting_now = self._queue.waiting
-        if self._exchange is None and not waiting_now:
+        if self._wire.exchange is None and not waiting_now:
             return []
         steps: list[Step] = []
         if waiting_now:
@@ -340,92 +271,31 @@ class Turn:
                     for frame in expired.frames
                 ]
         while True:
-            exchange = self._exchange
+            exchange = self._wire.exchange
             if exchange is None:
-                if not waiting_now or now < self._carrier.free_from_s:
+                if not waiting_now or now < self._wire.carrier.free_from_s:
                     return steps
                 waiting = self._queue.take(now, self._starts_from_s)
                 if waiting is None:
                     return steps
-                self._open(waiting, now)
+                self._wire.begin(waiting, now)
             elif exchange.outbox:
-                if now < self._carrier.silent_from_s:
+                if now < self._wire.carrier.silent_from_s:
                     return steps
-                frame, is_part = exchange.outbox.popleft()
-                steps.append(self._send(exchange, frame, now, is_part=is_part))
+                steps.append(self._wire.send_next(exchange, now))
             elif exchange.awaits is Awaits.NOTHING:
                 outcome = Outcome.ANSWERED if exchange.is_answered else Outcome.UNANSWERED
-                steps += self._finish(outcome, now)
+                steps += self._wire.finish(exchange, outcome, now)
             else:
                 return steps
 
-    def _open(self, waiting: Waiting, now: float) -> None:
-        reading = waiting.reading
-        station = self._stations[waiting.address]
-        awaits, sequence = OPENINGS[reading.stimulus], reading.sequence
-        is_overdue = reading.stimulus is Stimulus.CONFIRM and station.unconfirmed == (
-            waiting.session,
-            sequence,
-        )
-        if is_overdue and sequence is not None:
-            # The confirm comes late, and the next fragment follows it all the same.
-            awaits, sequence = Awaits.RESPONSE, next_sequence(sequence)
-        station.unconfirmed = None
-        if reading.function in CONTROLS:
-            station.selected_until_s = _NEVER
-        self._exchange = Exchange(
-            session=waiting.session,
-            address=waiting.address,
-            request=waiting.frames[0],
-            reading=reading,
-            awaits=awaited_after(reading, awaits),
-            sequence=sequence,
-            started_s=now,
-            deadline_s=now + self._timing.response_timeout_s,
-            awaits_first_fragment=not is_overdue,
-        )
-        self._exchange.outbox.extend((frame, True) for frame in waiting.frames)
-
-    def _send(self, exchange: Exchange, frame: Frame, now: float, *, is_part: bool) -> Step:
-        self._carrier.sent(len(frame.octets), now)
-        if frame.destination > SELF_ADDRESS:
-            self._carrier.keep_silent()
-        if is_part:
-            exchange.sent_s = self._carrier.sent_until_s
-            exchange.deadline_s = exchange.sent_s + self._timing.response_timeout_s
-        return Send(exchange.address, frame)
-
-    def _finish(self, outcome: Outcome, now: float, unsent: Drop = Drop.EXPIRED) -> list[Step]:
-        exchange = self._exchange
-        assert exchange is not None
-        self._exchange = None
-        station = self._stations[exchange.address]
-        # The outstation has its whole response timeout, also for a request given up before.
-        until_s = max(now, exchange.deadline_s) + self._timing.response_timeout_s
-        if outcome in MISSED:
-            station.gives_up(exchange, until_s)
-            if outcome is Outcome.SUPERSEDED and exchange.awaits not in _AWAITS_MASTER:
-                self._unheard.expect(exchange)
-        elif outcome is Outcome.ANSWERED:
-            station.debts.answered(exchange, until_s)
-            if exchange.awaits is Awaits.CONFIRM_AND_MORE and exchange.sequence is not None:
-                station.unconfirmed = exchange.session, next_sequence(exchange.sequence, -1)
-        is_selected = outcome is Outcome.ANSWERED and exchange.reading.function is Function.SELECT
-        if is_selected and exchange.session is not None and exchange.session is station.session:
-            station.selected_until_s = now + self._timing.response_timeout_s
-        elapsed_s = now - exchange.started_s
-        return [
-            *_dropped(exchange.address, _frames_of(exchange), unsent),
-            Finished(exchange.address, outcome, elapsed_s, exchange.evidence),
-        ]
-
     def _starts_from_s(self, waiting: Waiting) -> float:
-        """Return from when a request may start, the line's own state aside (rules 3, 5 and 7)."""
+        """Return from when a request may start, the line's own state aside (rules 3, 4 and 6)."""
         frame = waiting.frames[0]
-        heard_from_s = self._unheard.safe_from_s(waiting, self._queue.waiting)
+        heard_from_s = self._wire.unheard.safe_from_s(waiting, self._queue.waiting)
         if frame.destination > SELF_ADDRESS:
             others = (each for each in self._stations.values() if each.session is not waiting.session)
-            selected_until_s = max((other.selected_until_s for other in others), default=_NEVER)
+            selected_until_s = max((other.selected_until_s for other in others), default=NEVER)
             # Whoever selects again and again keeps nobody waiting for longer than one selection is good for.
             patience_s = waiting.arrived_s + self._timing.response_timeout_s
             return max(heard_from_s, min(selected_until_s, patience_s))
@@ -436,19 +306,8 @@ class Turn:
         return [
             step
             for waiting in self._queue.remove(is_unwanted)
-            for step in _dropped(waiting.address, waiting.frames, reason)
+            for step in dropped(waiting.address, waiting.frames, reason)
         ]
-
-    @staticmethod
-    def _forget_the_absent(exchange: Exchange) -> None:
-        """Await nothing more of a master that is gone: neither its confirm nor the rest of its request."""
-        if exchange.awaits in _AWAITS_MASTER:
-            exchange.awaits = Awaits.NOTHING
-
-
-def _lacks_its_master(exchange: Exchange) -> bool:
-    """Tell whether the outstation did its part: an answer that nobody confirmed is an answer."""
-    return exchange.is_answered and exchange.awaits in _OUTSTATION_IS_DONE
 
 
 def _sooner(one: float | None, other: float | None) -> float | None:
@@ -457,19 +316,10 @@ def _sooner(one: float | None, other: float | None) -> float | None:
     return one if one < other else other
 
 
-def _dropped(address: int, frames: Iterable[Frame], reason: Drop) -> list[Step]:
-    return [Dropped(address, reason, frame=frame) for frame in frames]
-
-
-def _frames_of(exchange: Exchange) -> tuple[Frame, ...]:
-    """Return the frames that belong to an exchange and were not sent."""
-    return tuple(frame for frame, _ in exchange.outbox)
-
-
 def _given_up(address: int, station: Station, reason: Drop) -> list[Step]:
     """Drop the segments of a request that is not whole yet."""
     return [
         step
         for refused in station.assembly.give_up(reason)
-        for step in _dropped(address, refused.frames, refused.reason)
+        for step in dropped(address, refused.frames, refused.reason)
     ]

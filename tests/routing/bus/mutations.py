@@ -16,6 +16,7 @@ from bridge.routing.queue import Queue
 from bridge.routing.steps import Send, Step
 from bridge.routing.turn import Turn
 from bridge.routing.unheard import Unheard
+from bridge.routing.wire import Wire
 from tests.routing.bus.referee import Rule
 
 Patch = pytest.MonkeyPatch
@@ -33,7 +34,7 @@ class Mutation(NamedTuple):
 
 def _anything_follows(patch: Patch) -> None:
     def followed(self: Turn, session: object, address: int, reading: object) -> Exchange | None:
-        exchange = self._exchange
+        exchange = self._wire.exchange
         return exchange if exchange is not None and exchange.is_with(session, address) else None
 
     patch.setattr(Turn, "_exchange_followed_by", followed)
@@ -63,25 +64,26 @@ def _no_dead_time(patch: Patch) -> None:
 
 
 def _encodes_anew(patch: Patch) -> None:
-    send = Turn._send
+    send = Wire.send_next
 
-    def altered(self: Turn, exchange: Exchange, frame: Frame, now: float, *, is_part: bool) -> Step:
-        step = send(self, exchange, frame, now, is_part=is_part)
+    def altered(self: Wire, exchange: Exchange, now: float) -> Step:
+        step = send(self, exchange, now)
         assert isinstance(step, Send)
+        frame = step.frame
         return Send(step.address, Frame.build(frame.control, frame.destination, 2, frame.user_data))
 
-    patch.setattr(Turn, "_send", altered)
+    patch.setattr(Wire, "send_next", altered)
 
 
 def _sends_twice(patch: Patch) -> None:
-    open_exchange = Turn._open
+    begin = Wire.begin
 
-    def twice(self: Turn, waiting: Any, now: float) -> None:
-        open_exchange(self, waiting, now)
-        assert self._exchange is not None
-        self._exchange.outbox.append((waiting.frames[-1], True))
+    def twice(self: Wire, waiting: Any, now: float) -> None:
+        begin(self, waiting, now)
+        assert self.exchange is not None
+        self.exchange.outbox.append((waiting.frames[-1], True))
 
-    patch.setattr(Turn, "_open", twice)
+    patch.setattr(Wire, "begin", twice)
 
 
 def _last_segment_first(patch: Patch) -> None:
@@ -206,11 +208,11 @@ def _drops_in_silence(patch: Patch) -> None:
 
 
 def _no_limit(patch: Patch) -> None:
-    def ends_s(self: Turn, exchange: Exchange) -> float:
+    def ends_s(self: Wire, exchange: Exchange) -> float:
         most_s = exchange.deadline_s + self._timing.response_timeout_s
-        return max(exchange.deadline_s, min(self._carrier.speaking_until_s, most_s))
+        return max(exchange.deadline_s, min(self.carrier.speaking_until_s, most_s))
 
-    patch.setattr(Turn, "_ends_s", ends_s)
+    patch.setattr(Wire, "ends_s", ends_s)
 
 
 def _no_timer_for_the_queue(patch: Patch) -> None:
@@ -227,7 +229,8 @@ def _every_wake_is_a_timeout(patch: Patch) -> None:
     on_deadline = Turn.on_deadline
 
     def hasty(self: Turn, now: float) -> list[Step]:
-        steps = self._finish(Outcome.TIMED_OUT, now) if self.is_busy else []
+        wire = self._wire
+        steps = [] if wire.exchange is None else wire.finish(wire.exchange, Outcome.TIMED_OUT, now)
         return [*steps, *on_deadline(self, now)]
 
     patch.setattr(Turn, "on_deadline", hasty)
