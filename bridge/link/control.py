@@ -56,7 +56,7 @@ class Control:
     @classmethod
     def of(cls, octet: int) -> Control:
         """Return the control octet's one shared instance; `octet` is 0 to 255."""
-        return _CONTROLS[octet]
+        return CONTROLS[octet]
 
     @classmethod
     def build(
@@ -67,7 +67,7 @@ class Control:
         octet |= ControlBits.DIR if from_master else 0
         octet |= ControlBits.FCB if fcb else 0
         octet |= ControlBits.FCV if fcv else 0
-        return _CONTROLS[octet]
+        return CONTROLS[octet]
 
 
 def _take_apart(octet: int) -> Control:
@@ -83,4 +83,5 @@ def _take_apart(octet: int) -> Control:
     )
 
 
-_CONTROLS = tuple(_take_apart(octet) for octet in range(256))
+CONTROLS = tuple(_take_apart(octet) for octet in range(256))
+"""By octet: what `Control.of` gives, for who reads one with every frame."""

@@ -16,3 +16,18 @@ def crc(octets: bytes) -> bytes:
 def is_intact(block: bytes) -> bool:
     """Tell whether `block`, whose last two octets are its CRC, arrived as it was sent."""
     return _dnp(block) == _RESIDUE
+
+
+def intact_until(octets: bytes, at: int, end: int, block_octets: int) -> int:
+    """Return where the first block from `at` on begins that is not intact; `end` if all are.
+
+    Each has `block_octets` with its CRC, the last one those that are left.
+    """
+    while at < end:
+        after = at + block_octets
+        if after > end:
+            after = end
+        if _dnp(octets[at:after]) != _RESIDUE:
+            return at
+        at = after
+    return end

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from bridge.errors import FrameError
-from bridge.link.control import Control
+from bridge.link.control import CONTROLS, Control
 from bridge.link.crc import crc
 
 START = b"\x05\x64"
@@ -23,6 +24,10 @@ def octets_of_frame(length: int) -> int:
     user_data = length - SHORTEST_LENGTH
     blocks = -(-user_data // BLOCK_OCTETS)
     return HEADER_OCTETS + user_data + blocks * CRC_OCTETS
+
+
+FRAME_OCTETS = tuple(octets_of_frame(max(length, SHORTEST_LENGTH)) for length in range(256))
+"""The same by LEN octet, for who asks with every frame; LEN under 5 counts as 5."""
 
 
 def encode_header(control: Control, destination: int, source: int, user_data_octets: int) -> bytes:
@@ -48,27 +53,23 @@ def encode_blocks(user_data: bytes) -> bytes:
     return b"".join(parts)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)
 class Frame:
     """A whole frame whose CRCs are right.
 
     `octets` is what a relay forwards: it is never encoded anew. The other fields are read from it.
     """
 
-    octets: bytes
-    control: Control
-    destination: int
-    source: int
+    # Final, so that mypy keeps it as it is: to make a frozen one takes five times as long, for each frame.
+    octets: Final[bytes]
+    control: Final[Control]
+    destination: Final[int]
+    source: Final[int]
 
     @classmethod
     def of_octets(cls, octets: bytes) -> Frame:
         """Wrap the octets of one whole frame, already checked (`LinkFramer` does that)."""
-        return cls(
-            octets,
-            Control.of(octets[3]),
-            octets[4] | octets[5] << 8,
-            octets[6] | octets[7] << 8,
-        )
+        return cls(octets, CONTROLS[octets[3]], octets[4] | octets[5] << 8, octets[6] | octets[7] << 8)
 
     @classmethod
     def build(cls, control: Control, destination: int, source: int, user_data: bytes = b"") -> Frame:

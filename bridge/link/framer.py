@@ -20,15 +20,15 @@ from dataclasses import dataclass, field
 from enum import Enum, StrEnum
 from typing import Protocol
 
-from bridge.link.crc import is_intact
+from bridge.link.crc import intact_until, is_intact
 from bridge.link.frame import (
     BLOCK_OCTETS,
     CRC_OCTETS,
+    FRAME_OCTETS,
     HEADER_OCTETS,
     SHORTEST_LENGTH,
     START,
     Frame,
-    octets_of_frame,
 )
 
 _WHOLE_BLOCK_OCTETS = BLOCK_OCTETS + CRC_OCTETS
@@ -147,11 +147,11 @@ class LinkFramer:
     def _search(self, octets: bytes, frames: list[Frame]) -> None:
         """Consume `octets`, which begin with what was held, and hold what may still become a frame."""
         verified = self._verified
-        at = 0
-        while at < len(octets) and self.failure is None:
+        at, end = 0, len(octets)
+        while at < end and self.failure is None:
             start = octets.find(START, at)
             if start < 0:
-                start = len(octets) - octets.endswith(START[:1], at)
+                start = end - octets.endswith(START[:1], at)
             if start > at:
                 self._drop(octets[at:start], Discard.NOISE)
                 at, verified = start, 0
@@ -164,19 +164,19 @@ class LinkFramer:
                 self._drop(octets[at : at + 1], outcome)
                 at += 1
             else:
-                frame = Frame.of_octets(octets[at : at + outcome])
-                frames.append(frame)
+                whole = octets[at : at + outcome]
+                frames.append(Frame.of_octets(whole))
                 if self.witness is not None:
-                    self.witness.heard(frame.octets)
+                    self.witness.heard(whole)
                 self.counters.frames += 1
                 self._after_good = True
                 at += outcome
             verified = 0
-        if at < len(octets):
-            self.counters.octets_discarded += len(octets) - at
+        if at < end:
+            self.counters.octets_discarded += end - at
             if self.witness is not None and self.failure is not None:
                 self.witness.discarded(octets[at:], self.failure)
-        self._hold(b"", 0)
+        self._held, self._verified = b"", 0
 
     def _hold(self, octets: bytes, verified: int) -> None:
         self._held = octets
@@ -209,14 +209,11 @@ def _examine(octets: bytes, at: int, verified: int) -> tuple[Discard | int | Non
         if not is_intact(octets[at : at + HEADER_OCTETS]):
             return Discard.HEADER_CRC, 0
         verified = HEADER_OCTETS
-    total = octets_of_frame(octets[at + 2])
-    while verified < total:
-        end = verified + _WHOLE_BLOCK_OCTETS
-        if end > total:
-            end = total
-        if available < end:
-            return None, verified
-        if not is_intact(octets[at + verified : at + end]):
-            return Discard.BODY_CRC, verified
-        verified = end
-    return total, verified
+    total = FRAME_OCTETS[octets[at + 2]]
+    whole = total
+    if available < total:
+        whole = available - (available - HEADER_OCTETS) % _WHOLE_BLOCK_OCTETS
+    intact = intact_until(octets, at + verified, at + whole, _WHOLE_BLOCK_OCTETS) - at
+    if intact < whole:
+        return Discard.BODY_CRC, intact
+    return total if whole == total else None, whole

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 
-from bridge.link.frame import SHORTEST_LENGTH, octets_of_frame
+from bridge.link.frame import FRAME_OCTETS
 from bridge.link.framer import Discard
 from bridge.recording.fault import Fault
 from bridge.recording.record import LONGEST_STRETCH, Channel, Kind
@@ -17,8 +17,6 @@ _HEARD, _SENT, _DISCARDED, _DROPPED, _ = map(int, Kind)
 _LONGEST_STRETCH_NS = 1_000_000_000
 _CRC_ERRORS = frozenset({Discard.HEADER_CRC, Discard.BODY_CRC})
 _NO_STRETCH = -1
-_SIZES = tuple(octets_of_frame(max(length, SHORTEST_LENGTH)) for length in range(256))
-"""Of a frame, by its LEN octet."""
 
 Report = Callable[[Fault, int, int], None]
 """Hears of a fault: which, the interface, nanoseconds of the monotonic clock."""
@@ -58,7 +56,7 @@ class Tap:
     def sent(self, octets: bytes) -> None:
         """Record a frame that went out, or several that went out in one write."""
         self._stretch = _NO_STRETCH
-        if _SIZES[octets[2]] == len(octets):
+        if FRAME_OCTETS[octets[2]] == len(octets):
             self._add((self._clock(), self.number, _SENT, octets, ""))
         else:
             for frame in _frames_in(octets):
@@ -143,7 +141,7 @@ def _frames_in(octets: bytes) -> Iterator[bytes]:
     """Take apart what a local outstation sends: the frames of a fragment, in one piece."""
     at = 0
     while at < len(octets):
-        size = _SIZES[octets[at + 2]]
+        size = FRAME_OCTETS[octets[at + 2]]
         yield octets[at : at + size]
         at += size
 
