@@ -6,6 +6,7 @@ the acknowledgement, so waiting for the rest would be waiting for ever.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import NamedTuple
 
 from bridge.link.frame import Frame
@@ -81,4 +82,5 @@ class Assembly:
         if now >= self._expires_s:
             return [*self.give_up(Drop.EXPIRED)]
         frames, self._frames = tuple(self._frames), []
-        return [Request(frames, self._reading._replace(stimulus=_LAST[reading.stimulus]), self._expires_s)]
+        whole = replace(self._reading, stimulus=_LAST[reading.stimulus])
+        return [Request(frames, whole, self._expires_s)]

@@ -17,7 +17,6 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from enum import IntEnum
 
-from bridge.application.function import CONTROLS
 from bridge.link.frame import Frame
 from bridge.routing.stimulus import Reading, Stimulus
 
@@ -40,7 +39,7 @@ def rank_of(reading: Reading) -> Rank:
     """Return the rank of what a master's frame starts."""
     if reading.stimulus in _ENDS_A_WAIT:
         return Rank.ENDS_A_WAIT
-    return Rank.CONTROL if reading.function in CONTROLS else Rank.REQUEST
+    return Rank.CONTROL if reading.is_control else Rank.REQUEST
 
 
 @dataclass(slots=True, eq=False)

@@ -204,8 +204,7 @@ class Turn:
         return steps
 
     def _ttl_s(self, reading: Reading) -> float:
-        is_control = rank_of(reading) is Rank.CONTROL
-        return self._timing.control_ttl_s if is_control else self._timing.request_ttl_s
+        return self._timing.control_ttl_s if reading.is_control else self._timing.request_ttl_s
 
     # Octets and frames of the line
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from bridge.application.function import CONTROLS, Function
+from bridge.application.function import Function
 from bridge.link.address import SELF_ADDRESS
 from bridge.routing.carrier import Carrier
 from bridge.routing.drop import Drop
@@ -52,7 +52,7 @@ class Wire:
             # The confirm comes late, and the next fragment follows it all the same.
             awaits, sequence = Awaits.RESPONSE, next_sequence(sequence)
         station.unconfirmed = None
-        if reading.function in CONTROLS:
+        if reading.is_control:
             station.selected_until_s = NEVER
         self.exchange = Exchange(
             session=waiting.session,

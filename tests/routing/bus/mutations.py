@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import pytest
@@ -124,7 +125,7 @@ def _any_sequence_answers(patch: Patch) -> None:
     accepts = Exchange.accepts_answer
 
     def lenient(self: Exchange, frame: Frame, reading: Any, now: float, **owed: bool) -> bool:
-        return accepts(self, frame, reading._replace(sequence=self.sequence), now, **owed)
+        return accepts(self, frame, replace(reading, sequence=self.sequence), now, **owed)
 
     patch.setattr(Exchange, "accepts_answer", lenient)
 
@@ -133,7 +134,7 @@ def _continuations_are_answers(patch: Patch) -> None:
     accepts = Exchange.accepts_answer
 
     def lenient(self: Exchange, frame: Frame, reading: Any, now: float, **owed: bool) -> bool:
-        return accepts(self, frame, reading._replace(is_continuation=False), now, **owed)
+        return accepts(self, frame, replace(reading, is_continuation=False), now, **owed)
 
     patch.setattr(Exchange, "accepts_answer", lenient)
 
