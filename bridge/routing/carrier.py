@@ -73,7 +73,10 @@ class Carrier:
     @property
     def free_from_s(self) -> float:
         """From when a new exchange may start (rules 1 to 4)."""
-        return max(self.silent_from_s, self.sent_until_s + self._timing.post_transmit_s, self._dead_until_s)
+        free_from_s = self.sent_until_s + self._timing.post_transmit_s
+        if free_from_s < self.silent_from_s:
+            free_from_s = self.silent_from_s
+        return free_from_s if free_from_s > self._dead_until_s else self._dead_until_s
 
     def is_port_full(self, now: float) -> bool:
         """Whether more waits in the port than it is good for."""

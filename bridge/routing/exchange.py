@@ -242,7 +242,7 @@ class Exchange:
         evidence = self.evidence
         evidence.answer_frames += 1
         if evidence.response_s is None:
-            evidence.response_s = max(0.0, now - self.sent_s)
+            evidence.response_s = now - self.sent_s if now > self.sent_s else 0.0
         if reading.stimulus in _ENDS_OF_FRAGMENTS and self.sequence is not None:
             self.sequence = next_sequence(self.sequence)
         return True

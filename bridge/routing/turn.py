@@ -228,7 +228,8 @@ class Turn:
         if exchange is not None:
             # A frame may have begun before the exchange did.
             evidence = exchange.evidence
-            evidence.stray_octets = max(0, evidence.stray_octets - len(frame.octets))
+            strays = evidence.stray_octets - len(frame.octets)
+            evidence.stray_octets = strays if strays > 0 else 0
         return [self._hearing.take(frame, now), *self._go_on(now)]
 
     # Time
@@ -299,7 +300,8 @@ class Turn:
             patience_s = waiting.arrived_s + self._timing.response_timeout_s
             return max(heard_from_s, min(selected_until_s, patience_s))
         debts = self._stations[waiting.address].debts
-        return max(heard_from_s, debts.safe_from_s(waiting.session, frame, waiting.reading))
+        safe_from_s = debts.safe_from_s(waiting.session, frame, waiting.reading)
+        return safe_from_s if safe_from_s > heard_from_s else heard_from_s
 
     def _drop_waiting(self, reason: Drop, is_unwanted: Callable[[Waiting], bool]) -> list[Step]:
         return [

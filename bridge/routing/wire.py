@@ -80,10 +80,14 @@ class Wire:
 
     def ends_s(self, exchange: Exchange) -> float:
         """Return when the exchange is over if nothing more happens (rule 1)."""
-        deadline_s = exchange.deadline_s
-        most_s = deadline_s + self._timing.response_timeout_s
-        extended_s = max(deadline_s, min(self.carrier.speaking_until_s, most_s))
-        return min(extended_s, exchange.started_s + self._timing.exchange_limit_s)
+        timing = self._timing
+        ends_s = exchange.deadline_s
+        speaking_until_s = self.carrier.speaking_until_s
+        if speaking_until_s > ends_s:
+            most_s = ends_s + timing.response_timeout_s
+            ends_s = speaking_until_s if speaking_until_s < most_s else most_s
+        limit_s = exchange.started_s + timing.exchange_limit_s
+        return ends_s if ends_s < limit_s else limit_s
 
     def finish_in_time(self, exchange: Exchange, now: float) -> list[Step]:
         """End an exchange whose time is up."""
@@ -98,7 +102,8 @@ class Wire:
         """End the exchange; `unsent` is why its frames that were not sent are dropped."""
         self.exchange = None
         station = self._stations[exchange.address]
-        until_s = max(now, exchange.deadline_s) + self._timing.response_timeout_s
+        until_s = exchange.deadline_s if exchange.deadline_s > now else now
+        until_s += self._timing.response_timeout_s
         if outcome in MISSED:
             station.gives_up(exchange, until_s)
             if outcome is Outcome.SUPERSEDED and not exchange.awaits_master:
@@ -107,14 +112,13 @@ class Wire:
             station.debts.answered(exchange, until_s)
             if exchange.awaits is Awaits.CONFIRM_AND_MORE and exchange.sequence is not None:
                 station.unconfirmed = exchange.session, next_sequence(exchange.sequence, -1)
-        is_selected = outcome is Outcome.ANSWERED and exchange.reading.function is Function.SELECT
-        if is_selected and exchange.session is not None and exchange.session is station.session:
-            station.selected_until_s = now + self._timing.response_timeout_s
-        elapsed_s = now - exchange.started_s
-        return [
-            *dropped(exchange.address, exchange.unsent, unsent),
-            Finished(exchange.address, outcome, elapsed_s, exchange.evidence),
-        ]
+            is_still_his = exchange.session is not None and exchange.session is station.session
+            if exchange.reading.function is Function.SELECT and is_still_his:
+                station.selected_until_s = now + self._timing.response_timeout_s
+        finished = Finished(exchange.address, outcome, now - exchange.started_s, exchange.evidence)
+        if not exchange.outbox:
+            return [finished]
+        return [*dropped(exchange.address, exchange.unsent, unsent), finished]
 
     def abandon(self, exchange: Exchange) -> list[Step]:
         """Go on without the session that asked: its answer will be dropped."""
