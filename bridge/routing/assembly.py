@@ -21,6 +21,8 @@ _LAST = {
 }
 """What a request is when its last segment is there."""
 
+_IN_SEGMENTS = frozenset({Stimulus.REQUEST, Stimulus.SEGMENT, *_LAST})
+
 
 class Request(NamedTuple):
     """All frames of a request, and what it means."""
@@ -58,6 +60,10 @@ class Assembly:
             self._frames, self._reading, self._expires_s = [frame], reading, expires_s
             return settled
         return [*settled, Request((frame,), reading, expires_s)]
+
+    def is_needless(self, reading: Reading) -> bool:
+        """Tell whether a frame is a whole request, and nothing is gathered that it would put an end to."""
+        return not self._frames and reading.stimulus not in _IN_SEGMENTS
 
     def continues(self, reading: Reading) -> bool:
         """Tell whether a frame is a later segment of the request that is gathered here."""

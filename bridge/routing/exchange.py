@@ -13,7 +13,6 @@ Rules:
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Hashable
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum, auto
@@ -162,15 +161,15 @@ class Exchange:
     sequence: int | None
     started_s: float
     deadline_s: float
+    outbox: list[tuple[Frame, bool]] = field(default_factory=list)
+    """Frames that go out as soon as nobody speaks; whether the outstation's time to answer counts from it."""
+    awaits_first_fragment: bool = True
+    """Whether no fragment of the answer came yet (rule 4)."""
     sent_s: float = 0.0
     """When the last octet of the last frame sent leaves the port."""
-    outbox: deque[tuple[Frame, bool]] = field(default_factory=deque)
-    """Frames that go out as soon as nobody speaks; whether the outstation's time to answer counts from it."""
     evidence: Evidence = field(default_factory=Evidence)
     is_in_fragment: bool = False
     """Whether a fragment of the answer has begun and not ended (rule 5)."""
-    awaits_first_fragment: bool = True
-    """Whether no fragment of the answer came yet (rule 4)."""
 
     @property
     def is_answered(self) -> bool:

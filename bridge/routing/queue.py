@@ -90,8 +90,11 @@ class Queue:
     def add(self, waiting: Waiting) -> None:
         """Let a request wait."""
         self.waiting.append(waiting)
-        self._last_turn.setdefault(waiting.session, self._turns)
-        self._last_turn_with.setdefault(waiting.session, {}).setdefault(waiting.address, self._turns)
+        session = waiting.session
+        if session not in self._last_turn:
+            self._last_turn[session] = self._turns
+            self._last_turn_with[session] = {}
+        self._last_turn_with[session].setdefault(waiting.address, self._turns)
         if waiting.expires_s < self._expiry_s:
             self._expiry_s = waiting.expires_s
 
@@ -125,11 +128,17 @@ class Queue:
 
     def take(self, now: float, starts_from: Callable[[Waiting], float]) -> Waiting | None:
         """Take out the request whose turn it is, among those that may start now."""
-        able = [waiting for waiting in self.waiting if starts_from(waiting) <= now]
-        if not able:
-            return None
-        chosen = able[0] if len(able) == 1 else self._choose(able, now)
-        self.waiting.remove(chosen)
+        if len(self.waiting) == 1:
+            # Nobody to choose from: most requests come to a line that is free.
+            if starts_from(self.waiting[0]) > now:
+                return None
+            chosen = self.waiting.popleft()
+        else:
+            able = [waiting for waiting in self.waiting if starts_from(waiting) <= now]
+            if not able:
+                return None
+            chosen = able[0] if len(able) == 1 else self._choose(able, now)
+            self.waiting.remove(chosen)
         self._turns += 1
         self._last_turn[chosen.session] = self._turns
         self._last_turn_with[chosen.session][chosen.address] = self._turns

@@ -151,40 +151,44 @@ class Turn:
             station.masters = set()
         station.masters.add(frame.source)
         reading = station.from_master.read_master(frame)
-        exchange = self._exchange_followed_by(session, address, reading)
-        if exchange is not None:
+        exchange = self._wire.exchange
+        if exchange is not None and self._is_followed(exchange, session, address, reading):
             if len(exchange.outbox) >= _MOST_OUTBOX_FRAMES or self._wire.carrier.is_port_full(now):
                 return [Dropped(address, Drop.QUEUE_FULL, frame=frame)]
             exchange.advance(reading)
             exchange.outbox.append((frame, reading.stimulus not in _BESIDE_THE_EXCHANGE))
             return self._go_on(now)
         expires_s = now + self._ttl_s(reading)
+        if station.assembly.is_needless(reading):
+            request = Waiting(session, address, (frame,), reading, rank_of(reading), now, expires_s)
+            return self._enqueue(request, now) + self._go_on(now)
         steps: list[Step] = []
         for settled in station.assembly.take(frame, reading, now=now, expires_s=expires_s):
             if isinstance(settled, Request):
-                steps += self._enqueue(session, address, settled, now)
+                frames, reading, expires_s = settled
+                request = Waiting(session, address, frames, reading, rank_of(reading), now, expires_s)
+                steps += self._enqueue(request, now)
             else:
                 steps += dropped(address, settled.frames, settled.reason)
-        return [*steps, *self._go_on(now)]
+        return steps + self._go_on(now)
 
-    def _exchange_followed_by(self, session: Hashable, address: int, reading: Reading) -> Exchange | None:
-        """Return the exchange on the wire if a master's frame belongs to it now."""
-        exchange = self._wire.exchange
-        if exchange is None or not exchange.is_with(session, address) or not exchange.is_followed_by(reading):
-            return None
-        return None if self._stations[address].assembly.continues(reading) else exchange
+    def _is_followed(self, exchange: Exchange, session: Hashable, address: int, reading: Reading) -> bool:
+        """Tell whether a master's frame belongs to the exchange on the wire now."""
+        if not exchange.is_with(session, address) or not exchange.is_followed_by(reading):
+            return False
+        return not self._stations[address].assembly.continues(reading)
 
-    def _enqueue(self, session: Hashable, address: int, request: Request, now: float) -> list[Step]:
+    def _enqueue(self, request: Waiting, now: float) -> list[Step]:
+        """Let a request wait, and drop what its master gave up for it (rule 3)."""
         steps: list[Step] = []
-        frames, reading, expires_s = request
+        session, address = request.session, request.address
         exchange = self._wire.exchange
-        is_anew = reading.stimulus in _ASKS_ANEW
+        is_anew = request.reading.stimulus in _ASKS_ANEW
         # One that awaits nothing is not given up: its confirm only waits for the turnaround.
         is_under_way = exchange is not None and exchange.awaits is not Awaits.NOTHING
         if is_anew and exchange is not None and is_under_way and exchange.is_with(session, address):
             outcome = Outcome.ANSWERED if exchange.lacks_its_master else Outcome.SUPERSEDED
             steps += self._wire.finish(exchange, outcome, now, Drop.SUPERSEDED)
-        since_s = now
         if self._queue.waiting:
             if is_anew:
                 superseded = self._queue.remove(
@@ -194,13 +198,12 @@ class Turn:
                         and waiting.reading.stimulus in _ASKS_ANEW
                     )
                 )
-                since_s = min((waiting.waits_since_s for waiting in superseded), default=now)
+                request.asking_since_s = min((each.waits_since_s for each in superseded), default=now)
                 for each in superseded:
                     steps += dropped(address, each.frames, Drop.SUPERSEDED)
-            if self.waiting_of(session) + len(frames) > self._timing.queue_frames:
-                return steps + dropped(address, frames, Drop.QUEUE_FULL)
-        rank = rank_of(reading)
-        self._queue.add(Waiting(session, address, frames, reading, rank, now, expires_s, since_s))
+            if self.waiting_of(session) + len(request.frames) > self._timing.queue_frames:
+                return steps + dropped(address, request.frames, Drop.QUEUE_FULL)
+        self._queue.add(request)
         return steps
 
     def _ttl_s(self, reading: Reading) -> float:
@@ -230,7 +233,8 @@ class Turn:
             evidence = exchange.evidence
             strays = evidence.stray_octets - len(frame.octets)
             evidence.stray_octets = strays if strays > 0 else 0
-        return [self._hearing.take(frame, now), *self._go_on(now)]
+        steps: list[Step] = [self._hearing.take(frame, now)]
+        return steps + self._go_on(now)
 
     # Time
 
@@ -259,9 +263,7 @@ class Turn:
 
     def _go_on(self, now: float) -> list[Step]:
         """Do everything that may be done now."""
-        waiting_now = self._queue.waiting
-        if self._wire.exchange is None and not waiting_now:
-            return []
+        waiting_now, wire = self._queue.waiting, self._wire
         steps: list[Step] = []
         if waiting_now:
             for expired in self._queue.remove_expired(now):
@@ -271,21 +273,21 @@ class Turn:
                     for frame in expired.frames
                 ]
         while True:
-            exchange = self._wire.exchange
+            exchange = wire.exchange
             if exchange is None:
-                if not waiting_now or now < self._wire.carrier.free_from_s:
+                if not waiting_now or now < wire.carrier.free_from_s:
                     return steps
                 waiting = self._queue.take(now, self._starts_from_s)
                 if waiting is None:
                     return steps
-                self._wire.begin(waiting, now)
+                wire.begin(waiting, now)
             elif exchange.outbox:
-                if now < self._wire.carrier.silent_from_s:
+                if now < wire.carrier.silent_from_s:
                     return steps
-                steps.append(self._wire.send_next(exchange, now))
+                steps.append(wire.send_next(exchange, now))
             elif exchange.awaits is Awaits.NOTHING:
                 outcome = Outcome.ANSWERED if exchange.is_answered else Outcome.UNANSWERED
-                steps += self._wire.finish(exchange, outcome, now)
+                steps += wire.finish(exchange, outcome, now)
             else:
                 return steps
 

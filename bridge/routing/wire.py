@@ -54,22 +54,23 @@ class Wire:
         station.unconfirmed = None
         if reading.is_control:
             station.selected_until_s = NEVER
+        # By position, in the order in which it stands there: by name takes half as long again.
         self.exchange = Exchange(
-            session=waiting.session,
-            address=waiting.address,
-            request=waiting.frames[0],
-            reading=reading,
-            awaits=awaited_after(reading, awaits),
-            sequence=sequence,
-            started_s=now,
-            deadline_s=now + self._timing.response_timeout_s,
-            awaits_first_fragment=not is_overdue,
+            waiting.session,
+            waiting.address,
+            waiting.frames[0],
+            reading,
+            awaited_after(reading, awaits),
+            sequence,
+            now,
+            now + self._timing.response_timeout_s,
+            [(frame, True) for frame in waiting.frames],
+            not is_overdue,
         )
-        self.exchange.outbox.extend((frame, True) for frame in waiting.frames)
 
     def send_next(self, exchange: Exchange, now: float) -> Step:
         """Send the exchange's next frame."""
-        frame, is_part = exchange.outbox.popleft()
+        frame, is_part = exchange.outbox.pop(0)
         self.carrier.sent(len(frame.octets), now)
         if frame.destination > SELF_ADDRESS:
             self.carrier.keep_silent()

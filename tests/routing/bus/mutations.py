@@ -34,11 +34,10 @@ class Mutation(NamedTuple):
 
 
 def _anything_follows(patch: Patch) -> None:
-    def followed(self: Turn, session: object, address: int, reading: object) -> Exchange | None:
-        exchange = self._wire.exchange
-        return exchange if exchange is not None and exchange.is_with(session, address) else None
+    def followed(self: Turn, exchange: Exchange, session: object, address: int, reading: object) -> bool:
+        return exchange.is_with(session, address)
 
-    patch.setattr(Turn, "_exchange_followed_by", followed)
+    patch.setattr(Turn, "_is_followed", followed)
 
 
 def _deaf(patch: Patch) -> None:
@@ -179,8 +178,10 @@ def _new_sessions_first(patch: Patch) -> None:
     add = Queue.add
 
     def first(self: Queue, waiting: Any) -> None:
-        self._last_turn.setdefault(waiting.session, -1)
+        is_new = waiting.session not in self._last_turn
         add(self, waiting)
+        if is_new:
+            self._last_turn[waiting.session] = -1
 
     patch.setattr(Queue, "add", first)
 
