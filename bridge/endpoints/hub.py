@@ -6,8 +6,7 @@ The decisions are `Turn`'s; here they are carried out. What is told of them is `
 from __future__ import annotations
 
 import asyncio
-from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any, cast
 
 from bridge.endpoints.line_reporter import (
@@ -72,8 +71,8 @@ class LineHub:
         self._stations = self._reporter.stations
         self._neighbours: set[int] = set()
         self._held: set[TcpSession] = set()
-        self._steps: deque[Step] = deque()
-        self._is_running = False
+        self._steps: list[Step] | None = None
+        """What is being carried out."""
         self._discarded_seen = self._discards_seen = self._crc_errors_seen = 0
         self._handlers: dict[type, Callable[[Any], None]] = {
             Send: self._send,
@@ -211,7 +210,8 @@ class LineHub:
             # frame brings no deadline forward but the frame's own, and the timer may fire early.
             self._timer.hasten(half_heard_until_s)
             return False
-        self._run(steps)
+        if steps:
+            self._run(steps)
         self._take(frames, now)
         return True
 
@@ -243,24 +243,23 @@ class LineHub:
                 deadline = other
         self._timer.set(deadline)
 
-    def _run(self, steps: Sequence[Step]) -> None:
+    def _run(self, steps: list[Step]) -> None:
         """Carry out steps in order, also when one of them leads to more (a send that ends its session)."""
-        if not steps:
+        if self._steps is not None:
+            # It is still being gone through, further up: what is added now is carried out last.
+            self._steps += steps
             return
-        self._steps.extend(steps)
-        if self._is_running:
-            return
-        self._is_running = True
+        self._steps = steps
         try:
-            while self._steps:
-                step = self._steps.popleft()
+            for step in steps:
                 self._handlers[type(step)](step)
         finally:
-            self._is_running = False
+            self._steps = None
 
     def _send(self, step: Send) -> None:
-        station = self._stations[step.address]
-        octets = step.frame.octets
+        address, frame = step
+        station = self._stations[address]
+        octets = frame.octets
         station.counters.frames_from_master += 1
         self.frames_sent += 1
         self.octets_sent += len(octets)
@@ -272,11 +271,12 @@ class LineHub:
             station.observer.request_sent()
 
     def _deliver(self, step: Deliver) -> None:
-        station = self._stations[step.address]
-        if not cast(TcpSession, step.session).send(step.frame.octets):
+        session, address, frame = step
+        station = self._stations[address]
+        if not cast(TcpSession, session).send(frame.octets):
             station.counters.drops[Drop.SESSION_ENDED] += 1
             if self._tap is not None:
-                self._tap.dropped(step.frame.octets, Drop.SESSION_ENDED.value)
+                self._tap.dropped(frame.octets, Drop.SESSION_ENDED.value)
             return
         station.counters.frames_to_master += 1
         if station.observer is not None:

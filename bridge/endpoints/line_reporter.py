@@ -137,19 +137,20 @@ class LineReporter:
 
     def finished(self, step: Finished) -> None:
         """An exchange ended."""
-        station = self.stations[step.address]
+        address, outcome, elapsed_s, evidence = step
+        station = self.stations[address]
         counters = station.counters
-        counters.outcomes[step.outcome] += 1
+        counters.outcomes[outcome] += 1
         now = self._clock()
-        counters.diagnosis.finished(step.outcome, step.elapsed_s, step.evidence, now)
-        if step.outcome is Outcome.LINE_DOWN:
-            counters.diagnosis.line_failed(self._line.reason or "it was just lost", now)
-        elif step.outcome is Outcome.ANSWERED:
-            counters.last_response_s = step.elapsed_s
+        counters.diagnosis.finished(outcome, elapsed_s, evidence, now)
+        if outcome is Outcome.ANSWERED:
+            counters.last_response_s = elapsed_s
             if not counters.is_answering:
                 self._answers(station)
-        elif step.outcome in MISSED:
-            self._missed(station, step.outcome)
+        elif outcome is Outcome.LINE_DOWN:
+            counters.diagnosis.line_failed(self._line.reason or "it was just lost", now)
+        elif outcome in MISSED:
+            self._missed(station, outcome)
 
     def babble(self, step: Babble) -> None:
         """Somebody began, or ceased, to talk without end."""

@@ -240,7 +240,7 @@ class Turn:
 
     def next_deadline(self) -> float | None:
         """When `on_deadline` should be called, or None."""
-        deadline = self._babble.next_deadline()
+        deadline = self._babble.next_deadline() if self._babble.is_babbling else None
         exchange, waiting = self._wire.exchange, self._queue.waiting
         if exchange is not None:
             deadline = _sooner(deadline, self._wire.ends_s(exchange))
