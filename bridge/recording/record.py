@@ -1,8 +1,4 @@
-"""What is recorded: one frame, one stretch of octets that are no frame, or one event.
-
-A record is a plain tuple of plain values, because there are a hundred thousand of them: the garbage collector
-looks at such a tuple once and never again, which it does not do for objects of a class of ours.
-"""
+"""What is recorded: one frame, one stretch of octets that are no frame, or one event."""
 
 from __future__ import annotations
 
@@ -30,8 +26,13 @@ class Kind(IntEnum):
 Record = tuple[int, int, int, bytes, str]
 """Nanoseconds of the monotonic clock, the channel's number, the kind, octets, detail."""
 
-RECORD_OCTETS = 200
-"""What a record takes in memory besides its octets and its detail (CPython 3.11, 64 bits)."""
+Source = tuple[int, int, str]
+"""The channel's number, the kind and the detail. Frames of one channel have theirs in common."""
+
+RECORD_OCTETS = 120
+"""What a record takes in memory besides its octets (CPython 3.11, 64 bits)."""
+SOURCE_OCTETS = 130
+"""What a source of its own takes, besides the letters of its detail."""
 CHANNEL_OCTETS = 500
 LONGEST_STRETCH = 2 * LONGEST_FRAME
 """Discarded octets beyond so many are another record."""

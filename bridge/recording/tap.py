@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator, Mapping
 from bridge.link.frame import FRAME_OCTETS
 from bridge.link.framer import Discard
 from bridge.recording.fault import Fault
-from bridge.recording.record import LONGEST_STRETCH, Channel, Kind
-from bridge.recording.ring import Ring
+from bridge.recording.record import LONGEST_STRETCH, Channel, Kind, Source
+from bridge.recording.ring import FULL, Ring
 
 _HEARD, _SENT, _DISCARDED, _DROPPED, _ = map(int, Kind)
 _LONGEST_STRETCH_NS = 1_000_000_000
@@ -30,8 +30,8 @@ class Tap:
     """
 
     __slots__ = (
-        *("_add", "_clock", "_interface", "_length", "_reasons", "_report", "_ring", "_since_ns", "_stretch"),
-        "number",
+        *("_clock", "_heard", "_interface", "_length", "_newest", "_reasons", "_report", "_ring"),
+        *("_sent", "_since_ns", "_stretch", "number"),
     )
 
     def __init__(
@@ -39,7 +39,9 @@ class Tap:
     ) -> None:
         self.number = number
         self._ring = ring
-        self._add = ring.add
+        self._newest = ring.newest
+        self._heard: Source = (number, _HEARD, "")
+        self._sent: Source = (number, _SENT, "")
         self._interface = interface
         self._clock = clock
         self._report = report
@@ -51,21 +53,31 @@ class Tap:
     def heard(self, octets: bytes) -> None:
         """Record a whole frame that came."""
         self._stretch = _NO_STRETCH
-        self._add((self._clock(), self.number, _HEARD, octets, ""))
+        newest = self._newest
+        newest.append(self._clock())
+        newest.append(self._heard)
+        newest.append(octets)
+        if len(newest) == FULL:
+            self._ring.end_chunk()
 
     def sent(self, octets: bytes) -> None:
         """Record a frame that went out, or several that went out in one write."""
-        self._stretch = _NO_STRETCH
-        if FRAME_OCTETS[octets[2]] == len(octets):
-            self._add((self._clock(), self.number, _SENT, octets, ""))
-        else:
+        if FRAME_OCTETS[octets[2]] != len(octets):
             for frame in _frames_in(octets):
-                self._add((self._clock(), self.number, _SENT, frame, ""))
+                self.sent(frame)
+            return
+        self._stretch = _NO_STRETCH
+        newest = self._newest
+        newest.append(self._clock())
+        newest.append(self._sent)
+        newest.append(octets)
+        if len(newest) == FULL:
+            self._ring.end_chunk()
 
     def dropped(self, octets: bytes, reason: str) -> None:
         """Record that a frame went nowhere; `reason` is the counter's word."""
         self._stretch = _NO_STRETCH
-        self._add((self._clock(), self.number, _DROPPED, octets, reason))
+        self._ring.add((self._clock(), self.number, _DROPPED, octets, reason))
 
     def event(self, name: str, fault: Fault | None = None, **fields: object) -> None:
         """Record that something happened, told as in the log, and that it is a fault."""
@@ -83,7 +95,7 @@ class Tap:
             if not self._continues(part, reason, now_ns):
                 self._stretch, self._since_ns, self._length = self._ring.next, now_ns, len(part)
                 self._reasons = [reason.value]
-                self._add((now_ns, self.number, _DISCARDED, part, reason.value))
+                self._ring.add((now_ns, self.number, _DISCARDED, part, reason.value))
         if reason in _CRC_ERRORS:
             self._report(Fault.CRC_ERRORS, self._interface, now_ns)
 
