@@ -184,6 +184,8 @@ class TcpSession(asyncio.BufferedProtocol):
         if not self._holders and self.is_open:
             assert self._transport is not None
             self._transport.pause_reading()
+            # The rest of a frame may lie in the socket: whoever does not read cannot miss it.
+            self._frame_timer.set(None)
             self._held_timer.set(self._loop.time() + _HELD_LOOK_S)
         self._holders.add(holder)
 
@@ -194,6 +196,8 @@ class TcpSession(asyncio.BufferedProtocol):
             assert self._transport is not None
             self._held_timer.set(None)
             self._transport.resume_reading()
+            if self._framer.next_deadline() is not None:
+                self._frame_timer.set(self._loop.time() + self._limits.frame_timeout_s)
 
     # asyncio.BufferedProtocol
 
@@ -267,7 +271,8 @@ class TcpSession(asyncio.BufferedProtocol):
         if self._framer.failure is not None:
             self.end(SessionEnd.LINK_ERROR)
             return
-        self._frame_timer.set(self._framer.next_deadline())
+        if not self._holders:
+            self._frame_timer.set(self._framer.next_deadline())
 
 
 def _tune(sock: socket.socket, half_open_timeout_s: int) -> None:

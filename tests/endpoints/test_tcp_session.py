@@ -299,6 +299,35 @@ async def test_a_hold_from_within_a_frame_stops_before_the_next_read(open_sessio
     await eventually(lambda: len(user.frames) == 3000, "the rest")
 
 
+async def _held_within_a_frame(open_session: Open) -> tuple[User, TcpSession, Master]:
+    """A session that is held since before the rest of a frame came, for longer than the frame timeout."""
+    user, session, master = await open_session(limits=SessionLimits(frame_timeout_s=0.02))
+    user.on_frame = lambda session: session.hold("a")
+    await master.send(REQUEST + LONG[:100])
+    await eventually(lambda: user.frames, "the first frame")
+    await asyncio.sleep(0.06)
+    user.on_frame = lambda session: None
+    return user, session, master
+
+
+async def test_a_frame_whose_rest_was_not_read_is_not_given_up(open_session: Open) -> None:
+    user, session, master = await _held_within_a_frame(open_session)
+    await master.send(LONG[100:])
+    session.release("a")
+    await eventually(lambda: len(user.frames) == 2 or session.counters.discards, "the rest")
+    assert session.counters.discards == {}
+
+
+async def test_a_frame_whose_rest_does_not_come_after_a_hold_either_is_given_up(open_session: Open) -> None:
+    user, session, master = await _held_within_a_frame(open_session)
+    assert session.counters.discards == {}
+    session.release("a")
+    await eventually(lambda: session.counters.discards, "the end of its time")
+    assert session.counters.discards == {Discard.FRAME_TIMEOUT: 1}
+    await master.send(REQUEST)
+    await eventually(lambda: len(user.frames) == 2, "the next frame")
+
+
 async def test_holds_around_the_end_are_harmless(open_session: Open) -> None:
     user, session, _master = await open_session()
     session.release("never held")
