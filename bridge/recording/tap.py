@@ -62,11 +62,11 @@ class Tap:
 
     def sent(self, octets: bytes) -> None:
         """Record a frame that went out, or several that went out in one write."""
+        self._stretch = _NO_STRETCH
         if FRAME_OCTETS[octets[2]] != len(octets):
             for frame in _frames_in(octets):
-                self.sent(frame)
+                self._ring.add((self._clock(), self.number, _SENT, frame, ""))
             return
-        self._stretch = _NO_STRETCH
         newest = self._newest
         newest.append(self._clock())
         newest.append(self._sent)
