@@ -25,8 +25,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from bridge.errors import ConfigurationError, RtuBridgeError
-from bridge.service.configuration.config import read_toml
 from bridge.service.configuration.schema import RefusedError, Report, kind_title, shortened, shown
+from bridge.service.configuration.toml_text import read_toml
 
 from .settings import Settings, Wlan, authorized_keys, hostname
 

@@ -36,7 +36,6 @@ from ipaddress import (
 from typing import Any, Final
 
 from bridge.errors import ConfigurationError
-from bridge.service.configuration.config import read_toml
 from bridge.service.configuration.schema import (
     LEFT_OUT,
     STRING,
@@ -50,6 +49,7 @@ from bridge.service.configuration.schema import (
     shown,
     strings,
 )
+from bridge.service.configuration.toml_text import read_toml
 
 DEFAULT_HOSTNAME: Final = "rtu-bridge"
 _MOST_SERVERS = 8
