@@ -158,29 +158,9 @@ class StreamExplainer:
         yield explain_frame(frame)
 
 
-def explain_stream(octets: bytes) -> Iterator[str]:
-    """Explain octets that belong together: a block for each frame, a line for each stretch in no frame."""
-    explainer = StreamExplainer()
-    yield from explainer.receive(octets)
-    yield from explainer.finish()
-
-
 def explain_frame(frame: Frame) -> str:
     """Return the frame as a block of lines without a trailing newline."""
     return "\n".join(_lines(frame))
-
-
-def summarise(frame: Frame) -> str:
-    """Return the frame as one line, for logs: link, transport and application headers."""
-    parts = [_link_words(frame)]
-    segment = _segment_of(frame)
-    if segment:
-        header = SegmentHeader.of(segment[0])
-        parts.append(_transport_words(header))
-        fragment = _fragment_of(segment[1:]) if header.fir else None
-        if fragment:
-            parts.append(fragment.words())
-    return " | ".join(parts)
 
 
 def _framer() -> LinkFramer:
