@@ -20,6 +20,7 @@ from bridge.bench.medium import Medium
 from bridge.bench.noise import Noise, NoiseMaker
 from bridge.bench.port import Port
 from bridge.bench.values import BRIDGE, Direction, Duplex, MediumCounters, MediumSettings, Passage
+from bridge.endpoints.pty_identity import is_left_over
 
 _MOST_WAITING = 4096
 """Octets that a writer may be ahead of the wire: a tty's output queue. Then his writes wait."""
@@ -257,7 +258,7 @@ class BenchLine:
         if self._asked_device is None:
             self._folder = Path(tempfile.mkdtemp(prefix="rtu-bridge-wire-"))
         self._device = self._asked_device or Path(str(self._folder)) / "bridge"
-        if self._device.is_symlink() and not self._device.exists():
+        if is_left_over(self._device):
             # The link of a line whose program was killed.
             self._device.unlink()
         self._bench.add(self)

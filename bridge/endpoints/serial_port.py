@@ -26,6 +26,7 @@ import serial_asyncio
 
 from bridge.endpoints.direction import DirectionReport, DirectionSettings, arrange
 from bridge.endpoints.port_problems import errno_of, remedy
+from bridge.endpoints.pty_identity import is_pty, why_not_meant
 from bridge.endpoints.rts_direction import RtsDirection
 from bridge.endpoints.timer import Timer
 from bridge.endpoints.tty_rts import TtyRts
@@ -308,11 +309,15 @@ def transport_for(
 def open_port(settings: SerialSettings) -> serial.Serial:
     """Open a port for nobody else's use. Blocks. Raises `LineError` saying what would help."""
     device = settings.device
+    refusal = why_not_meant(device)
+    if refusal is not None:
+        raise LineError(None, f"{device}: {refusal}")
     try:
         port = serial.Serial(
             None,
             settings.baud,
-            parity=_PARITIES["none" if _is_pty(device) else settings.parity],
+            # Asked for parity on a pty, the C library calls that invalid: it carries octets and no bits.
+            parity=_PARITIES["none" if is_pty(device) else settings.parity],
             stopbits=settings.stop_bits,
             exclusive=True,
             timeout=0,
@@ -328,11 +333,6 @@ def open_port(settings: SerialSettings) -> serial.Serial:
         # The lock of `exclusive` binds only programs that ask for it; this binds all but root's.
         fcntl.ioctl(port.fileno(), termios.TIOCEXCL)
     return port
-
-
-def _is_pty(device: str) -> bool:
-    """Whether the device carries octets and no bits: asked for parity, the C library calls that invalid."""
-    return os.path.realpath(device).startswith("/dev/pts/")
 
 
 def in_words(error: Exception | None) -> str:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
+import tempfile
+import time
 from pathlib import Path
 
 import pytest
 
 from bridge.bench.shell import COMMANDS
+from tests.support.bridge_process import Site, running
 from tests.support.program import Program, run_to_the_end
 from tests.support.raw_peers import RawRtu
 from tests.support.waiting import until
@@ -114,3 +117,24 @@ def test_a_device_that_is_there(tmp_path: Path) -> None:
     status, out, err = run_to_the_end("wire", "--device", str(tmp_path))
     assert (status, out) == (1, "")
     assert err == f"rtu-bridge wire: File exists: {tmp_path}\n"
+
+
+def test_a_killed_line_s_link_leads_nobody_to_the_pty_that_has_its_number(tmp_path: Path) -> None:
+    link = tmp_path / "bay1"
+    with Program("wire", "--device", str(link)) as wire:
+        paths(wire, 1)
+        with tempfile.TemporaryDirectory() as folder, running(Path(folder), Site(device=link)) as bridge:
+            wire.signal(signal.SIGKILL)
+            wire.wait()
+            # As if it had run for a minute: times within two seconds of each other prove nothing.
+            moment = time.time() - 60
+            os.utime(link, (moment, moment), follow_symlinks=False)
+            others: list[int] = []
+            while not link.exists():
+                others += os.openpty()
+            until(lambda: "left over" in (bridge.line()["reason"] or ""), "the bridge says why it is down")
+            with Program("wire", "--device", str(link)) as again:
+                paths(again, 1)
+                bridge.wait_until_lines_are_up()
+            for descriptor in others:
+                os.close(descriptor)
