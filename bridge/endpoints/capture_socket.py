@@ -18,6 +18,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, cast
 
+from bridge.endpoints.accepting import Acceptor
 from bridge.endpoints.events import warn
 from bridge.endpoints.local_socket import listen
 from bridge.endpoints.timer import Timer
@@ -26,6 +27,8 @@ from bridge.recording.ring import Ring
 
 _MOST_READERS = 8
 _LONGEST_REQUEST_OCTETS = 4096
+_KEYS = ("follow", "write")
+_SHOWN_KEY = 40
 _PATIENCE_S = 5.0
 """A client that has not sent its request by then is dropped."""
 _PAUSE_S = 0.002
@@ -54,12 +57,12 @@ class CaptureServer:
         self._ring = ring
         self._opening = opening
         self._write = write
-        self._server: asyncio.Server | None = None
+        self._server: Acceptor | None = None
         self._clients: set[_Client] = set()
 
     async def bind(self) -> None:
         """Start to listen. Raises `BindError` when another program does, or the path cannot be used."""
-        self._server = await listen(self._path, lambda: _Client(self), "the capture")
+        self._server = listen(self._path, lambda: _Client(self), "the capture")
 
     def close(self) -> None:
         """Stop listening, end what is being sent, and remove the socket."""
@@ -69,6 +72,11 @@ class CaptureServer:
             self._path.unlink(missing_ok=True)
         for client in tuple(self._clients):
             client.abort()
+
+    @property
+    def readers(self) -> int:
+        """How many captures are being read."""
+        return sum(client.is_reading for client in self._clients)
 
     # From clients
 
@@ -82,7 +90,7 @@ class CaptureServer:
 
     def begin(self, *, is_following: bool) -> tuple[bytes, Stream] | None:
         """Return the beginning of a capture and where the rest comes from; None if too many are read."""
-        if sum(client.is_reading for client in self._clients) >= _MOST_READERS:
+        if self.readers >= _MOST_READERS:
             return None
         opening, encoder = self._opening()
         return opening, Stream(self._ring, encoder, is_following=is_following)
@@ -183,13 +191,14 @@ class _Client(asyncio.Protocol):
             request = json.loads(line)
         except (ValueError, RecursionError):
             request = None
-        if not isinstance(request, dict):
-            self._refuse("the request is no JSON object")
-        elif request.get("write") is True:
+        wrong = _what_is_wrong_with(request)
+        if wrong is not None:
+            self._refuse(wrong)
+        elif request.get("write"):
             self._timer.cancel()
             self._writing = asyncio.get_running_loop().create_task(self._write())
         else:
-            self._begin(is_following=request.get("follow") is True)
+            self._begin(is_following=request.get("follow", False))
 
     def _begin(self, *, is_following: bool) -> None:
         begun = self._server.begin(is_following=is_following)
@@ -238,3 +247,16 @@ class _Client(asyncio.Protocol):
 
     def _wait(self, seconds: float) -> None:
         self._timer.set(asyncio.get_running_loop().time() + seconds)
+
+
+def _what_is_wrong_with(request: object) -> str | None:
+    """Return why a request is none; a word that is spelt wrongly must not be another request."""
+    if not isinstance(request, dict):
+        return "the request is no JSON object"
+    unknown = next((key for key in request if key not in _KEYS), None)
+    if unknown is not None:
+        return f"no request has {json.dumps(unknown[:_SHOWN_KEY])}; it may have {' or '.join(_KEYS)}"
+    wrong = next((key for key, value in request.items() if not isinstance(value, bool)), None)
+    if wrong is not None:
+        return f"{wrong} is neither true nor false"
+    return "write and follow are two requests" if all(request.get(key) for key in _KEYS) else None

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from bridge.endpoints import status
+from bridge.endpoints.accepting import Acceptor
 from bridge.endpoints.events import warn
 from bridge.endpoints.local_socket import listen
 
@@ -41,11 +42,11 @@ class ControlServer:
     def __init__(self, path: str, obey: Callable[[Mapping[str, Any]], Mapping[str, Any]]) -> None:
         self._path = Path(path)
         self._obey = obey
-        self._server: asyncio.Server | None = None
+        self._server: Acceptor | None = None
 
     async def bind(self) -> None:
         """Start to listen. Raises `BindError` when another program does, or the path cannot be used."""
-        self._server = await listen(self._path, lambda: _Conversation(self._obey), "control")
+        self._server = listen(self._path, lambda: _Conversation(self._obey), "control")
 
     def close(self) -> None:
         """Stop listening and remove the socket."""

@@ -18,9 +18,10 @@ from enum import StrEnum
 from http import HTTPStatus
 from typing import Final, NamedTuple, cast
 
+from bridge.endpoints.accepting import Acceptor
 from bridge.endpoints.endpoint import Endpoint
 from bridge.endpoints.events import warn
-from bridge.endpoints.listening import BACKLOG, listening_socket
+from bridge.endpoints.listening import listening_socket
 
 _MOST_CONNECTIONS: Final = 8
 _MOST_REQUEST_OCTETS: Final = 8192
@@ -61,14 +62,13 @@ class HttpServer:
         self.answered = 0
         self.refusals: Counter[Refusal] = Counter()
         self._connections: dict[_Connection, None] = {}
-        self._server: asyncio.Server | None = None
+        self._server: Acceptor | None = None
 
     async def bind(self) -> None:
         """Start to listen. Raises `BindError` with the operating system's reason."""
         sock = listening_socket(self.endpoint)
-        loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(lambda: _Connection(self), sock=sock, backlog=BACKLOG)
         self.endpoint = Endpoint(self.endpoint.host, sock.getsockname()[1])
+        self._server = Acceptor(sock, lambda _: _Connection(self), "metrics")
 
     def close(self) -> None:
         """Stop listening and let go of everybody at once."""

@@ -10,12 +10,14 @@ import stat
 from collections.abc import Callable
 from pathlib import Path
 
+from bridge.endpoints.accepting import Acceptor
+from bridge.endpoints.listening import BACKLOG
 from bridge.errors import BindError
 
 
-async def listen(
+def listen(
     path: Path, protocol: Callable[[], asyncio.Protocol], what: str, *, for_everybody: bool = False
-) -> asyncio.Server:
+) -> Acceptor:
     """Listen at `path` for this user and group, or for everybody; `what` is offered there.
 
     Raises `BindError` when another program answers there, or the path cannot be used.
@@ -23,14 +25,26 @@ async def listen(
     try:
         path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
         _remove_stale(path)
-        server = await asyncio.get_running_loop().create_unix_server(protocol, path)
-        os.chmod(path, 0o666 if for_everybody else 0o660)
+        sock = _listening_socket(path, 0o666 if for_everybody else 0o660)
     except OSError as error:
         if isinstance(error, BindError):
             raise
         reason = os.strerror(error.errno) if error.errno else str(error)
         raise BindError(error.errno, f"cannot offer {what} at {path}: {reason}") from None
-    return server
+    return Acceptor(sock, lambda _: protocol(), what.removeprefix("the "))
+
+
+def _listening_socket(path: Path, mode: int) -> socket.socket:
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        sock.bind(str(path))
+        # Until it listens, nobody who may not can connect.
+        os.chmod(path, mode)
+        sock.listen(BACKLOG)
+    except OSError:
+        sock.close()
+        raise
+    return sock
 
 
 def _remove_stale(path: Path) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, cast
 
+from bridge.endpoints.accepting import Acceptor
 from bridge.endpoints.events import warn
 from bridge.endpoints.local_socket import listen
 
@@ -29,13 +30,11 @@ class StatusServer:
     def __init__(self, path: str, snapshot: Callable[[], Mapping[str, Any]]) -> None:
         self._path = Path(path)
         self._snapshot = snapshot
-        self._server: asyncio.Server | None = None
+        self._server: Acceptor | None = None
 
     async def bind(self) -> None:
         """Start to answer. Raises `BindError` when another program does, or the path cannot be used."""
-        self._server = await listen(
-            self._path, lambda: _Answer(self._snapshot), "the status", for_everybody=True
-        )
+        self._server = listen(self._path, lambda: _Answer(self._snapshot), "the status", for_everybody=True)
 
     def close(self) -> None:
         """Stop answering and remove the socket."""

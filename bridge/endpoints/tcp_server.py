@@ -17,11 +17,12 @@ import logging
 from collections import Counter
 from typing import NamedTuple
 
+from bridge.endpoints.accepting import Acceptor
 from bridge.endpoints.address_filter import AddressFilter
 from bridge.endpoints.connection_state import Announcer, ConnectionState, ConnectionStateListener
 from bridge.endpoints.endpoint import Endpoint
 from bridge.endpoints.events import note, warn
-from bridge.endpoints.listening import BACKLOG, listening_socket
+from bridge.endpoints.listening import listening_socket
 from bridge.endpoints.session_groups import Group, ServedOutstation, SessionGroups
 from bridge.endpoints.tcp_session import SessionEnd, SessionLimits, TcpSession
 from bridge.endpoints.when_down import ends_session, is_any_reachable, refuses_sessions
@@ -65,7 +66,7 @@ class TcpServer:
         self._groups = SessionGroups()
         self._group_of: dict[TcpSession, Group] = {}
         self._announcer = Announcer()
-        self._listening: asyncio.Server | None = None
+        self._listening: Acceptor | None = None
         self._draining: dict[TcpSession, asyncio.Task[None]] = {}
         self.name = name or endpoint
         self.session_ends: Counter[SessionEnd] = Counter()
@@ -136,10 +137,12 @@ class TcpServer:
         """Start to listen. Raises `BindError` with the operating system's reason."""
         loop = asyncio.get_running_loop()
         sock = listening_socket(self._endpoint)
-        self._listening = await loop.create_server(
-            lambda: TcpSession(self, self._mode, self._limits, loop), sock=sock, backlog=BACKLOG
-        )
         self._endpoint = Endpoint(self._endpoint.host, sock.getsockname()[1])
+        self._listening = Acceptor(
+            sock,
+            lambda peer: TcpSession(self, self._mode, self._limits, loop, peername=peer),
+            f"server {self.name}",
+        )
         note("listening", server=self.name, endpoint=str(self._endpoint), mode=self._mode.value)
 
     def stop_listening(self) -> None:

@@ -7,10 +7,10 @@ import errno
 import socket
 import struct
 from collections import Counter
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
 from bridge.endpoints.timer import Timer
 from bridge.link.frame import Frame
@@ -87,8 +87,12 @@ class TcpSession(asyncio.BufferedProtocol):
         mode: LinkErrorMode,
         limits: SessionLimits,
         loop: asyncio.AbstractEventLoop,
+        *,
+        peername: Sequence[Any] | None = None,
     ) -> None:
+        """Prepare a session; `peername` as accept(2) told it, for a peer that is gone again has none."""
         self._user = user
+        self._peername = peername
         self._limits = limits
         self._loop = loop
         self._framer = LinkFramer(mode, frame_timeout_s=limits.frame_timeout_s)
@@ -204,7 +208,7 @@ class TcpSession(asyncio.BufferedProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Tune the socket and report the session."""
         self._transport = cast(asyncio.Transport, transport)
-        peername = transport.get_extra_info("peername")
+        peername = self._peername or transport.get_extra_info("peername")
         if peername is None:
             # It was closed between its arrival and now.
             self._reason = SessionEnd.PEER_CLOSED

@@ -173,6 +173,22 @@ async def test_a_malformed_request_is_answered(bench: Bench, request_: bytes) ->
     assert json.loads(await bench.answer(request_)) == {"error": "the request is no JSON object"}
 
 
+@pytest.mark.parametrize(
+    ("request_", "error"),
+    [
+        ({"folow": True}, 'no request has "folow"; it may have follow or write'),
+        ({"x" * 99: True}, f'no request has "{"x" * 40}"; it may have follow or write'),
+        ({"follow": "yes"}, "follow is neither true nor false"),
+        ({"write": 1}, "write is neither true nor false"),
+        ({"follow": True, "write": True}, "write and follow are two requests"),
+    ],
+)
+async def test_a_request_that_is_spelt_wrongly_is_not_taken_for_another(
+    bench: Bench, request_: dict[str, object], error: str
+) -> None:
+    assert json.loads(await bench.answer(json.dumps(request_).encode())) == {"error": error}
+
+
 async def test_a_request_without_its_line_end(bench: Bench) -> None:
     reader, writer = await asyncio.open_unix_connection(bench.path)
     writer.write(b"{}")
@@ -217,14 +233,15 @@ async def test_who_hangs_up_is_forgotten_also_while_nothing_is_recorded(bench: B
 
 async def test_it_is_for_user_and_group_and_goes_away(bench: Bench) -> None:
     assert stat.S_IMODE(os.stat(bench.path).st_mode) == 0o660
-    before = open_descriptors()
     reader, writer = await bench.ask(b'{"follow": true}')
     await reader.read(len(OPENING))
+    before = open_descriptors()
     bench.server.close()
     assert not os.path.exists(bench.path)
     await reader.read()
     writer.close()
-    await eventually(lambda: len(open_descriptors()) < len(before), "its descriptors are closed")
+    # The one that listened, and both ends of the connection.
+    await eventually(lambda: len(open_descriptors()) == len(before) - 3, "its descriptors are closed")
 
 
 def test_a_stream_never_reads_backwards() -> None:

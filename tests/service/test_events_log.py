@@ -33,6 +33,7 @@ OF_THE_LOG_ITSELF = ("log lines dropped", frozenset({"warning"}), frozenset({"co
 TELLS_THE_SYSTEMS_REASON = {
     "line down",
     "no GPIO",
+    "no connections",
     "no low latency",
     "no metrics",
     "no recording",
