@@ -72,7 +72,7 @@ class Bridge:
             moved=self._moved,
             is_outdated=bool(problems),
         )
-        self._recorder = Recorder(configuration)
+        self.recorder = Recorder(configuration)
         self.servers = {name: self._server(server) for name, server in configuration.servers.items()}
         self.hubs = {name: self._hub(line) for name, line in configuration.lines.items()}
         self.bus_loads = BusLoads(self.hubs)
@@ -106,7 +106,7 @@ class Bridge:
             raise
         self.front.start()
         await self.metrics.start()
-        await self._recorder.start()
+        await self.recorder.start()
         self.bus_loads.start()
         self.appliance.start()
         # The bridge does its work without them. The status comes last: who finds it finds everything.
@@ -128,7 +128,7 @@ class Bridge:
             server.stop_listening()
         await asyncio.gather(
             # First: that lines and sessions end now is no fault.
-            self._recorder.close(),
+            self.recorder.close(),
             *(server.close(drain_s=_DRAIN_S) for server in self.servers.values()),
             *(hub.close(drain_s=_DRAIN_S) for hub in self.hubs.values()),
         )
@@ -163,7 +163,7 @@ class Bridge:
             str(config.listen),
             name=config.name,
             limits=session_limits(config),
-            taps=self._recorder.server(config.name),
+            taps=self.recorder.server(config.name),
         )
 
     def _hub(self, config: LineConfig) -> LineHub:
@@ -173,7 +173,7 @@ class Bridge:
             timing(config),
             line_changed=self._line_changed,
             state_changed=self._state_changed,
-            tap=self._recorder.line(config.name),
+            tap=self.recorder.line(config.name),
         )
 
     def _add(self, outstation: OutstationConfig) -> None:

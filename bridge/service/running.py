@@ -15,6 +15,7 @@ from bridge.service.configuration.config import Configuration, OutstationConfig
 from bridge.service.front.front_panel import FrontPanel
 from bridge.service.log_queue import LogCounters
 from bridge.service.monitoring.metrics import Metrics
+from bridge.service.recordings.recorder import Recorder
 
 
 class RunningBridge(Protocol):
@@ -35,6 +36,7 @@ class RunningBridge(Protocol):
     local_outstations: dict[str, LocalOutstation]
     log: LogCounters
     metrics: Metrics
+    recorder: Recorder
 
     @property
     def now(self) -> float:

@@ -31,6 +31,7 @@ def taking(bridge: RunningBridge) -> Taking:
         "relays": [of_relay(bridge, name) for name in configuration.relays],
         "log": {"lines_dropped": bridge.log.dropped, "lines_suppressed": bridge.log.suppressed},
         "metrics": bridge.metrics.status(),
+        "recorder": bridge.recorder.status(),
     }
     for outstation in configuration.outstations:
         yield

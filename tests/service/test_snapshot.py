@@ -28,7 +28,7 @@ pytestmark = pytest.mark.wire
 
 TOP_KEYS = {
     *("version", "uptime_s", "configuration", "servers", "lines", "system_led", "outstations"),
-    *("machine", "inputs", "relays", "log", "metrics"),
+    *("machine", "inputs", "relays", "log", "metrics", "recorder"),
 }
 MACHINE_KEYS = {"cpu_temperature_c", "load", "memory_available_octets", "uptime_s"}
 DARK = {

@@ -8,7 +8,9 @@ from typing import Final
 
 from bridge.routing.timing import LONGEST_FRAME, frame_time_s, octet_time_s
 from bridge.service.configuration.config import Configuration, LineConfig, OutstationConfig
+from bridge.service.configuration.recorder_keys import RecorderConfig
 from bridge.service.configuration.schema import in_words
+from bridge.service.recordings.capture_files import CaptureFolder
 
 _ROUTE_HEADINGS = ("MASTERS", "SERVER", "OUTSTATION", "ADDRESS", "LINE", "LED")
 _TIME_HEADINGS = (
@@ -28,7 +30,8 @@ def describe(configuration: Configuration) -> str:
     """Return who reaches what through which port, each line's timings and special ways, and the warnings.
 
     Plain text in aligned columns, without a newline at the end. Each rule of an outstation's masters has a
-    row of its own. A line's ways and the metrics stand there where they are not the default.
+    row of its own. A line's ways and the metrics stand there where they are not the default. Of the
+    recorder's folder it is told how it is on this machine.
     """
     routes = [_route(outstation, configuration) for outstation in configuration.outstations]
     times = [[[cell] for cell in _times(line)] for line in configuration.lines.values()]
@@ -43,7 +46,9 @@ def describe(configuration: Configuration) -> str:
             "",
             *_table(_TIME_HEADINGS, times),
             *(["", *ways] if ways else []),
-            *(["", f"metrics at http://{metrics.listen}/metrics"] if metrics is not None else []),
+            "",
+            _recorder(configuration.recorder),
+            *([f"metrics at http://{metrics.listen}/metrics"] if metrics is not None else []),
             *(["", *warnings] if configuration.warnings else []),
         ]
     )
@@ -110,6 +115,19 @@ def _direction(line: LineConfig) -> str:
             *(f"{round(delay_s * 1000, 3):.10g} ms {when}" for delay_s, when in delays if delay_s > 0),
         ]
     )
+
+
+def _recorder(config: RecorderConfig) -> str:
+    if not config.enabled:
+        return "flight recorder: off"
+    memory = f"flight recorder: {config.memory_mib} MiB of memory"
+    if config.folder is None:
+        return f"{memory}; no files, for recorder.folder is not set"
+    files = f"{memory}; files around faults in {config.folder}, {config.disk_mib} MiB at most"
+    folder = CaptureFolder(config.folder, config.disk_mib).look()
+    if folder.problem is not None:
+        return f"{files}; this user cannot write there: {folder.problem}"
+    return files if folder.is_there else f"{files}; it is not there yet, and will be made"
 
 
 def _table(headings: Sequence[str], rows: Sequence[Sequence[Sequence[str]]]) -> list[str]:

@@ -146,6 +146,34 @@ PROGRAM: Final = Section(
             _REASON,
             Refusal,
         ),
+        _counter("rtu_bridge_recorder_records", "recorder.records", "Records of the flight recorder"),
+        _counter(
+            "rtu_bridge_recorder_records_forgotten",
+            "recorder.records_forgotten",
+            "Records that newer ones took the room of",
+        ),
+        _gauge(
+            "rtu_bridge_recorder_octets_kept", "recorder.octets_kept", "What the kept records take at most"
+        ),
+        _counter(
+            "rtu_bridge_recorder_files_written", "recorder.files_written", "Files of the flight recorder"
+        ),
+        _counter(
+            "rtu_bridge_recorder_files_failed", "recorder.files_failed", "Files that could not be written"
+        ),
+        _gauge(
+            "rtu_bridge_recorder_problem",
+            "recorder.problem",
+            "1 where the last file could not be written, or the next one will not be",
+            _presence,
+        ),
+        _gauge("rtu_bridge_recorder_readers", "recorder.readers", "Captures that are being read"),
+        _gauge("rtu_bridge_recorder_disk_octets", "recorder.disk_octets", "What its files take"),
+        _gauge(
+            "rtu_bridge_recorder_disk_free_octets",
+            "recorder.disk_free_octets",
+            "What the file system of its folder had room for",
+        ),
     ),
 )
 

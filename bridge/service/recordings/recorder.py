@@ -23,7 +23,7 @@ from bridge.recording.record import Channel, Interface
 from bridge.recording.ring import View
 from bridge.recording.tap import Recording, SessionTaps, Tap
 from bridge.service.configuration.config import Configuration
-from bridge.service.recordings.capture_files import CaptureFolder
+from bridge.service.recordings.capture_files import CaptureFolder, FolderState
 from bridge.version import VERSION
 
 _MIB = 1024 * 1024
@@ -59,7 +59,11 @@ class Recorder:
         self._offset_ns = _wall_offset_ns()
         self._writings: set[asyncio.Task[dict[str, Any]]] = set()
         self._is_folder_free = asyncio.Lock()
-        self._is_writable = True
+        self._problem: str | None = None
+        """Why the last file could not be written, or the next one will not be."""
+        self._files_written = 0
+        self._files_failed = 0
+        self._folder_state: FolderState | None = None
         self._own: Tap | None = None
         """For what concerns all: that of the first line."""
         self._is_closed = False
@@ -89,6 +93,10 @@ class Recorder:
         if self._server is None:
             return
         self._look_at_clock()
+        if self._folder is not None:
+            folder = self._folder
+            looking = in_thread(self._loop, folder.look, "recording")
+            looking.add_done_callback(lambda looked: self._take_look(folder, looked))
         try:
             await self._server.bind()
         except BindError as error:
@@ -104,6 +112,29 @@ class Recorder:
         self._write_due(math.inf)
         if self._writings:
             await asyncio.wait(self._writings, timeout=_LAST_WRITING_S)
+
+    def status(self) -> dict[str, Any] | None:
+        """Return what the status says of it; None where it is not enabled.
+
+        How the folder is, it was when the program began or when a file was last written.
+        """
+        if self._recording is None:
+            return None
+        ring, state = self._recording.ring, self._folder_state
+        return {
+            "records": ring.next,
+            "records_forgotten": ring.first,
+            "octets_kept": ring.most_octets,
+            "memory_octets": self._config.memory_mib * _MIB,
+            "readers": 0 if self._server is None else self._server.readers,
+            "folder": None if self._folder is None else str(self._folder.path),
+            "problem": self._problem,
+            "files_written": self._files_written,
+            "files_failed": self._files_failed,
+            "disk_octets": None if state is None else state.octets,
+            "disk_limit_octets": None if self._folder is None else self._config.disk_mib * _MIB,
+            "disk_free_octets": None if state is None else state.free_octets,
+        }
 
     # Faults
 
@@ -155,15 +186,28 @@ class Recorder:
                 path = await in_thread(
                     self._loop, lambda: folder.write(fault.value, time.time(), parts), "recording"
                 )
+                self._folder_state = await in_thread(self._loop, folder.look, "recording")
         except OSError as error:
             reason = error.strerror or str(error)
-            if self._is_writable:
-                warn("no recording", fault=fault.value, folder=str(folder.path), reason=reason)
-            self._is_writable = False
+            self._files_failed += 1
+            self._has_problem(folder, reason, fault.value)
             return {"error": f"{folder.path}: {reason}"}
-        self._is_writable = True
+        self._problem = None
+        self._files_written += 1
         note("recording written", fault=fault.value, file=str(path))
         return {"done": str(path)}
+
+    def _take_look(self, folder: CaptureFolder, looked: asyncio.Future[FolderState]) -> None:
+        """Say at once what would be known at the first fault only."""
+        if looked.exception() is None and not self._files_written:
+            self._folder_state = looked.result()
+            if self._folder_state.problem is not None:
+                self._has_problem(folder, self._folder_state.problem, "")
+
+    def _has_problem(self, folder: CaptureFolder, reason: str, fault: str) -> None:
+        if self._problem is None:
+            warn("no recording", fault=fault, folder=str(folder.path), reason=reason)
+        self._problem = reason
 
     def _opening(self, comment: str = "live") -> tuple[bytes, Encoder]:
         encoder = Encoder(self._interfaces, offset_ns=_wall_offset_ns())

@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
-from bridge.service.views import line_tables, outstation_tables
+from bridge.service.views import line_tables, outstation_tables, recorder_lines
 from bridge.service.views.tables import Cell, Column, build, counts, duration, name, number, unless_empty
 
 Snapshot = Mapping[str, Any]
@@ -69,10 +69,13 @@ def sections(snapshot: Snapshot) -> Iterator[Sequence[RenderableType]]:
     # A bridge that was started before an update does not say it.
     problems = [Text(str(each), style="red") for each in snapshot.get("configuration_problems", ())]
     no_metrics = (snapshot.get("metrics") or {}).get("problem")
+    recorder = snapshot.get("recorder")
+    no_recording = recorder_lines.problem(recorder) if recorder else None
     title = Text("the configuration from before is in force, for the newer one is wrong:", style="red")
     parts: tuple[Sequence[RenderableType], ...] = (
         [title, *problems] if problems else [],
         [Text(f"no metrics: {no_metrics}", style="red")] if no_metrics else [],
+        [Text(no_recording, style="red")] if no_recording else [],
         [outstation_tables.overview(outstations)] if outstations else [],
         outstation_tables.misses(outstations),
         line_tables.overview(lines),
@@ -81,6 +84,7 @@ def sections(snapshot: Snapshot) -> Iterator[Sequence[RenderableType]]:
         [build(_SERVERS, map(_server_row, servers))] if servers else [],
         outstation_tables.traffic(outstations),
         line_tables.details(lines),
+        [Text(recorder_lines.summary(recorder))] if recorder else [],
     )
     return (part for part in parts if part)
 

@@ -4,6 +4,7 @@ from tests.support.repository import CONFIGURATIONS
 
 GOOD = CONFIGURATIONS / "good"
 BOARD_LEDS = {"led1": 17, "led2": 27}
+NO_FILES = "flight recorder: 4 MiB of memory; no files, for recorder.folder is not set"
 
 
 def _text(name: str) -> str:
@@ -21,12 +22,33 @@ def test_the_sample() -> None:
         "",
         "LINE  OCTET     FRAME OF 292  RESPONSE TIMEOUT  FRAME TIMEOUT  REQUEST TTL  CONTROL TTL  TURNAROUND",
         "bay1  1.042 ms  304 ms        1305 ms           141 ms         10000 ms     5000 ms      2.000 ms",
+        "",
+        NO_FILES,
     ]
 
 
 def test_where_the_metrics_are() -> None:
     text = f"[metrics]\n{_text('minimal')}"
     assert describe(parse(text, "bridge.toml")).splitlines()[-1] == "metrics at http://127.0.0.1:9815/metrics"
+
+
+def _recorder(settings: str) -> str:
+    text = f"[recorder]\n{settings}\n{_text('minimal')}"
+    return describe(parse(text, "bridge.toml")).splitlines()[-1]
+
+
+def test_what_the_recorder_takes_and_where_it_writes(tmp_path: Path) -> None:
+    assert _recorder("enabled = false") == "flight recorder: off"
+    assert _recorder("") == NO_FILES
+    folder = tmp_path / "captures"
+    settings = f'memory_mib = 8\ndisk_mib = 100\nfolder = "{folder}"'
+    line = f"flight recorder: 8 MiB of memory; files around faults in {folder}, 100 MiB at most"
+    assert _recorder(settings) == f"{line}; it is not there yet, and will be made"
+    folder.touch()
+    assert _recorder(settings) == f"{line}; this user cannot write there: Not a directory"
+    folder.unlink()
+    folder.mkdir()
+    assert _recorder(settings) == line
 
 
 def test_several_servers_lines_and_a_disabled_outstation() -> None:
@@ -42,6 +64,8 @@ def test_several_servers_lines_and_a_disabled_outstation() -> None:
         "LINE  OCTET     FRAME OF 292  RESPONSE TIMEOUT  FRAME TIMEOUT  REQUEST TTL  CONTROL TTL  TURNAROUND",
         "bay1  1.042 ms  304 ms        2304 ms           142 ms         10000 ms     5000 ms      2.000 ms",
         "bay2  1.042 ms  304 ms        2304 ms           142 ms         10000 ms     5000 ms      2.000 ms",
+        "",
+        NO_FILES,
     ]
 
 
@@ -58,7 +82,7 @@ def test_outstations_of_the_program_itself() -> None:
 
 def test_line_settings_and_derived_times() -> None:
     described = describe(parse(_text("one_session_many_outstations"), "bridge.toml")).splitlines()
-    assert described[-2:] == [
+    assert described[-4:-2] == [
         "north  9.167 ms  2677 ms       4677 ms           467 ms         10000 ms     7015 ms      18.000 ms",
         "south  0.573 ms  167 ms        2167 ms           123 ms         10000 ms     5000 ms      1.000 ms",
     ]
@@ -68,7 +92,7 @@ def test_line_settings_and_derived_times() -> None:
 
 def test_what_lines_do_otherwise_than_by_default() -> None:
     described = describe(parse(_text("shared_lines"), "bridge.toml")).splitlines()
-    assert described[-4:] == [
+    assert described[-6:-2] == [
         "plain     33.333 ms  9733 ms       11733 ms          1433 ms        23467 ms     17600 ms     "
         "10000.000 ms",
         "",

@@ -111,3 +111,24 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(OSError, match="Not a directory"):
         CaptureFolder(str(tmp_path / "file" / "captures"), 10_000).write("babble", NOON, [PART])
+
+
+def test_how_a_folder_is(tmp_path: Path) -> None:
+    folder = CaptureFolder(str(tmp_path / "new" / "captures"), 1000)
+    before = folder.look()
+    assert (before.is_there, before.octets, before.problem) == (False, 0, None)
+    assert before.free_octets is not None
+    folder.write("on_demand", 0.0, [bytes(300)])
+    after = folder.look()
+    assert (after.is_there, after.octets, after.problem) == (True, 300, None)
+    assert CaptureFolder("/proc/self/captures", 1000).look().problem is not None
+    (tmp_path / "file").touch()
+    for path in (tmp_path / "file", tmp_path / "file" / "below"):
+        assert CaptureFolder(str(path), 1000).look().problem == "Not a directory"
+
+
+def test_more_than_a_hundred_within_a_second(tmp_path: Path) -> None:
+    folder = CaptureFolder(str(tmp_path), 1000)
+    for _ in range(101):
+        folder.write("on_demand", 0.0, [b"x"])
+    assert len(list(tmp_path.glob("*.pcapng"))) == 101

@@ -5,24 +5,31 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from bridge.endpoints.capture_socket import capture_path
+from bridge.endpoints.status import fetch
 from bridge.service.build import Bridge
 from bridge.service.recordings import capture, recorder
 from bridge.service.recordings.captures import read
 from tests.support.eventually import eventually
 from tests.support.frames import link_status, link_status_request
 from tests.support.masters import Master
+from tests.support.program import ROOT, run_to_the_end
 from tests.support.ptys import Device, Jack, Pty
+from tests.support.raw_peers import RawMaster
 from tests.support.sites import configuration_of
+from tests.support.waiting import PATIENCE_S, until
 
 pytestmark = pytest.mark.wire
 
@@ -235,7 +242,82 @@ async def test_a_folder_that_takes_nothing_is_one_warning(
         assert status == capture.FAILED
         warnings = [record for record in caplog.records if record.message == "no recording"]
         assert len(warnings) == 1
-        assert warnings[0].fields["reason"] == "File exists"  # type: ignore[attr-defined]
+        assert warnings[0].fields["reason"] == "Not a directory"  # type: ignore[attr-defined]
+        recorder = bridge.snapshot()["recorder"]
+        assert (recorder["problem"], recorder["files_written"]) == ("File exists", 0)
+        assert recorder["files_failed"] > 0
+    assert site.captures.read_bytes() == b""
+
+
+TINY = 1024 * 1024
+ON_A_TINY_DISK = """
+mount -t tmpfs -o size=1m none "$1" || exit 77
+exec "$2" -m bridge run -c "$3"
+"""
+
+
+@contextmanager
+def _on_a_tiny_disk(site: Site) -> Iterator[Path]:
+    """Run the program with a folder of 1 MiB for its captures, which only it sees; give its way there."""
+    file, site_captures = site.folder / "c.toml", site.captures
+    site_captures.mkdir()
+    file.write_text(TEXT.format(folder=site.folder, settings=AT_ONCE, timeout_ms=100), encoding="utf-8")
+    command = [
+        "unshare",
+        "-m",
+        "sh",
+        "-c",
+        ON_A_TINY_DISK,
+        "sh",
+        str(site_captures),
+        sys.executable,
+        str(file),
+    ]
+    with open(site.folder / "log", "wb") as log:
+        process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+    try:
+        until(lambda: process.poll() is not None or Path(site.status_socket).exists(), "it answers")
+        if process.poll() is not None:
+            pytest.skip((site.folder / "log").read_text(encoding="utf-8"))
+        yield Path(f"/proc/{process.pid}/root{site_captures}")
+        process.terminate()
+        assert process.wait(PATIENCE_S) == 0
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_a_disk_that_is_full_is_one_line_until_there_is_room(site: Site, adapter: Pty) -> None:
+    def recorder() -> dict[str, Any]:
+        return fetch(site.status_socket)["recorder"]  # type: ignore[no-any-return]
+
+    with _on_a_tiny_disk(site) as captures:
+        port = int(fetch(site.status_socket)["servers"][0]["listen"].rpartition(":")[2])
+        filler = captures / "filler"
+        filler.write_bytes(bytes(TINY - 4096))
+        with RawMaster("127.0.0.1", port) as one:
+            one.send(REQUEST * 200)
+            until(lambda: fetch(site.status_socket)["servers"][0]["frames_received"] == 200, "much was said")
+            with RawMaster("127.0.0.1", port):
+                until(lambda: recorder()["files_failed"] == 1, "there is no room")
+        with RawMaster("127.0.0.1", port), RawMaster("127.0.0.1", port):
+            until(lambda: recorder()["files_failed"] == 2, "there still is none")
+        assert recorder()["problem"] == "No space left on device"
+        assert os.listdir(captures) == ["filler"], "what found no room is removed"
+        ended, out, _ = run_to_the_end("status", "--socket", site.status_socket)
+        assert ended == 0
+        assert f"no recording: {site.captures}: No space left on device" in out
+        filler.unlink()
+        with RawMaster("127.0.0.1", port), RawMaster("127.0.0.1", port):
+            until(lambda: recorder()["files_written"] == 1, "there is room")
+        assert recorder()["problem"] is None
+        assert recorder()["disk_octets"] > 4096
+        (path,) = captures.iterdir()
+        assert any(piece.remark for piece in read(str(path)))
+    log = (site.folder / "log").read_text(encoding="utf-8")
+    assert log.count("no recording") == 1
+    assert log.count("recording written") == 1
+    assert "Traceback" not in log
 
 
 async def test_switched_off(site: Site, adapter: Pty) -> None:

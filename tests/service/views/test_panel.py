@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from bridge.service.views import recorder_lines
 from bridge.service.views.panel import plain_lines, print_status, readable, render
 from tests.support.program import PROGRAM_PATIENCE_S, Program
 from tests.support.waiting import until
@@ -221,6 +222,38 @@ def test_metrics_that_cannot_be_had() -> None:
     assert f"no metrics: {problem}\n" in re.sub(
         r" +\n", "\n", _rendered(SNAPSHOT | {"metrics": metrics | {"problem": problem}})
     )
+
+
+RECORDER = {
+    "records": 5000,
+    "records_forgotten": 1000,
+    "octets_kept": 1572864,
+    "memory_octets": 4194304,
+    "readers": 0,
+    "folder": "/captures",
+    "problem": None,
+    "files_written": 2,
+    "files_failed": 0,
+    "disk_octets": 3145728,
+    "disk_limit_octets": 67108864,
+    "disk_free_octets": 1048576,
+}
+
+
+def test_what_the_recorder_has_and_has_written() -> None:
+    assert "recorder" not in _rendered(SNAPSHOT)
+    assert "recorder" not in _rendered(SNAPSHOT | {"recorder": None})
+    kept = "flight recorder: 4000 records in 1.5 of 4 MiB of memory, 1000 older ones gone"
+    assert recorder_lines.summary(RECORDER) == (
+        f"{kept}; 2 files written, 3 of 64 MiB in /captures, 1 MiB free there"
+    )
+    unseen = {"disk_octets": None, "disk_free_octets": None, "files_failed": 3}
+    assert recorder_lines.summary(RECORDER | unseen) == f"{kept}; 2 files written, 3 failed"
+    nowhere = {"folder": None, "disk_limit_octets": None}
+    assert recorder_lines.summary(RECORDER | nowhere) == f"{kept}; no files, for recorder.folder is not set"
+    assert "flight recorder: 4000" in _rendered(SNAPSHOT | {"recorder": RECORDER})
+    full = {"recorder": RECORDER | {"problem": "No space left on device"}}
+    assert "no recording: /captures: No space left on device" in _rendered(SNAPSHOT | full)
 
 
 def test_columns_and_tables_that_say_nothing_are_left_out() -> None:
