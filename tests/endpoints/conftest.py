@@ -33,8 +33,20 @@ def pytest_asyncio_loop_factories(
     with contextlib.suppress(ImportError):
         import uvloop
 
-        factories["uvloop"] = uvloop.new_event_loop
+        factories["uvloop"] = lambda: _with_reserve(uvloop.new_event_loop())
     return factories
+
+
+def _with_reserve(loop: asyncio.AbstractEventLoop) -> asyncio.AbstractEventLoop:
+    """Let it open the descriptor that libuv keeps in reserve from the first stream on: tests count them."""
+
+    async def make_a_stream() -> None:
+        server = await loop.create_server(asyncio.Protocol, "127.0.0.1", 0)
+        server.close()
+        await server.wait_closed()
+
+    loop.run_until_complete(make_a_stream())
+    return loop
 
 
 class Serve(Protocol):
