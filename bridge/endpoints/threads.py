@@ -6,13 +6,21 @@ import asyncio
 import contextlib
 import threading
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Final, TypeVar
+
+from bridge.endpoints.events import warn
 
 T = TypeVar("T")
 
+_RETRY_S: Final = 0.2
+
 
 def in_thread(loop: asyncio.AbstractEventLoop, work: Callable[[], T], name: str) -> asyncio.Future[T]:
-    """Run `work` in a daemon thread: one that blocks for ever must not keep the program from ending."""
+    """Run `work` in a daemon thread: one that blocks for ever must not keep the program from ending.
+
+    While the system has no thread to give it waits for one: a port that is not closed, or not tried again,
+    would be lost for good.
+    """
     future: asyncio.Future[T] = loop.create_future()
 
     def succeed(result: T) -> None:
@@ -32,5 +40,13 @@ def in_thread(loop: asyncio.AbstractEventLoop, work: Callable[[], T], name: str)
             else:
                 loop.call_soon_threadsafe(succeed, result)
 
-    threading.Thread(target=run, daemon=True, name=name).start()
+    def start(*, is_first: bool) -> None:
+        try:
+            threading.Thread(target=run, daemon=True, name=name).start()
+        except RuntimeError as error:
+            if is_first:
+                warn("no thread", work=name, reason=str(error))
+            loop.call_later(_RETRY_S, lambda: start(is_first=False))
+
+    start(is_first=True)
     return future

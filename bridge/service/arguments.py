@@ -31,7 +31,9 @@ def parser() -> argparse.ArgumentParser:
 
 def _add_run(commands: _Commands) -> None:
     run = commands.add_parser("run", help="run the bridge until SIGTERM, SIGINT or SIGHUP")
-    run.add_argument("-c", "--config", metavar="FILE", required=True, help="the configuration, in TOML")
+    run.add_argument(
+        "-c", "--config", metavar="FILE", type=_path, required=True, help="the configuration, in TOML"
+    )
     run.set_defaults(command=do.run_command)
 
 
@@ -44,7 +46,7 @@ def _add_unconfigured(commands: _Commands) -> None:
 
 def _add_check(commands: _Commands) -> None:
     check = commands.add_parser("check", help="say what is wrong with a configuration, or what it means")
-    check.add_argument("file", metavar="FILE")
+    check.add_argument("file", metavar="FILE", type=_path)
     check.set_defaults(command=do.check_command)
 
 
@@ -54,7 +56,9 @@ def _add_hardware(commands: _Commands) -> None:
         help="say what ports, GPIO and LEDs this machine has, and what a configuration needs of it",
         description="Opens each serial port for a moment to ask its driver; touches no pin.",
     )
-    hardware.add_argument("-c", "--config", metavar="FILE", help="say also what it needs and what is missing")
+    hardware.add_argument(
+        "-c", "--config", metavar="FILE", type=_path, help="say also what it needs and what is missing"
+    )
     hardware.add_argument("--json", action="store_true", help="print everything, as JSON")
     hardware.set_defaults(command=do.hardware_command)
 
@@ -65,8 +69,10 @@ def _add_loopback(commands: _Commands) -> None:
         help="test a port with a jumper, or two that are connected to each other",
         description="Sends patterns at several rates and compares what comes back. Stop the bridge first.",
     )
-    loopback.add_argument("port", metavar="PORT", help="with TX and RX connected; or one end of a cable")
-    loopback.add_argument("other", metavar="PORT2", nargs="?", help="the other end")
+    loopback.add_argument(
+        "port", metavar="PORT", type=_path, help="with TX and RX connected; or one end of a cable"
+    )
+    loopback.add_argument("other", metavar="PORT2", type=_path, nargs="?", help="the other end")
     loopback.add_argument(
         "--baud", metavar="N[,N...]", default="", help="such as 9600,19200; default: five rates"
     )
@@ -85,7 +91,9 @@ def _add_demo(commands: _Commands) -> None:
 
 def _add_sim(commands: _Commands) -> None:
     sim = commands.add_parser("sim", help="run simulated RTUs on a pty, a serial port or TCP")
-    sim.add_argument("file", metavar="FILE", nargs="?", help="the RTUs, in TOML; default: an example")
+    sim.add_argument(
+        "file", metavar="FILE", type=_path, nargs="?", help="the RTUs, in TOML; default: an example"
+    )
     where = sim.add_mutually_exclusive_group()
     where.add_argument("--serial", metavar="DEVICE[:BAUD]", help="on a serial port; 9600 baud by default")
     where.add_argument(
@@ -100,7 +108,9 @@ def _add_wire(commands: _Commands) -> None:
     wire = commands.add_parser("wire", help="make a serial line of ptys, at a baud rate, with faults")
     wire.add_argument("--baud", type=int, default=9600, metavar="N", help="0 takes no time; default: 9600")
     wire.add_argument("--rtus", type=int, default=1, metavar="N", help="default: %(default)s")
-    wire.add_argument("--device", metavar="PATH", help="where the bridge finds it; default: a fresh folder")
+    wire.add_argument(
+        "--device", metavar="PATH", type=_path, help="where the bridge finds it; default: a fresh folder"
+    )
     wire.add_argument("--echo", action="store_true", help="who speaks hears himself")
     wire.add_argument("--full-duplex", action="store_true", help="RS-232 or RS-422 instead of RS-485")
     wire.add_argument(
@@ -167,7 +177,9 @@ def _add_capture(commands: _Commands) -> None:
     how = capture.add_mutually_exclusive_group()
     how.add_argument("--follow", action="store_true", help="and what it records from now on, until Ctrl-C")
     how.add_argument("--write", action="store_true", help="let the bridge write it into recorder.folder")
-    capture.add_argument("-o", "--output", metavar="FILE", help="default: standard output; not with --write")
+    capture.add_argument(
+        "-o", "--output", metavar="FILE", type=_path, help="default: standard output; not with --write"
+    )
     _add_where(capture)
     capture.set_defaults(command=do.capture_command)
 
@@ -183,7 +195,9 @@ def _add_decode(commands: _Commands) -> None:
 
 def _add_points(commands: _Commands) -> None:
     points = commands.add_parser("points", help="print the points of the appliance's own outstation")
-    points.add_argument("-c", "--config", metavar="FILE", help="of this configuration; default: of any")
+    points.add_argument(
+        "-c", "--config", metavar="FILE", type=_path, help="of this configuration; default: of any"
+    )
     points.add_argument("--csv", action="store_true", help="for a SCADA system to import; needs -c")
     points.set_defaults(command=do.points_command)
 
@@ -195,8 +209,17 @@ def _add_profile(commands: _Commands) -> None:
 
 def _add_where(parser: argparse.ArgumentParser) -> None:
     where = parser.add_mutually_exclusive_group()
-    where.add_argument("-c", "--config", metavar="FILE", help="the running bridge's configuration")
-    where.add_argument("--socket", metavar="PATH", help="the running bridge's status socket")
+    where.add_argument(
+        "-c", "--config", metavar="FILE", type=_path, help="the running bridge's configuration"
+    )
+    where.add_argument("--socket", metavar="PATH", type=_path, help="the running bridge's status socket")
+
+
+def _path(text: str) -> str:
+    # What a shell makes of a variable that is not set must not be the default.
+    if not text:
+        raise argparse.ArgumentTypeError("is empty; write a path")
+    return text
 
 
 def _duration_s(text: str) -> float:

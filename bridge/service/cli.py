@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import signal
 import sys
 import threading
@@ -15,6 +16,7 @@ from bridge.service.arguments import parser
 from bridge.service.commands import DONE, FAILED, WRONG
 
 _SHOWN_PROBLEMS = 100
+_NO_ROOM = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN})
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -65,13 +67,18 @@ def _complain_of(problems: Sequence[str]) -> None:
 
 
 def _status_of(error: OSError) -> int:
-    """Return the exit status after an output that could not be written; any other error is a bug."""
+    """Return the exit status where there was no room, or an output was refused; any other error is a bug."""
     if streams.is_reader_gone(error):
         # Whoever read us (head, less) has seen enough.
         streams.silence(sys.stdout)
         return DONE
     if not streams.is_output_refused(error):
-        raise error
+        if error.errno not in _NO_ROOM:
+            raise error
+        streams.complain(
+            f"rtu-bridge: the system gives no more: {error.strerror}; raise its limit (ulimit -a)"
+        )
+        return FAILED
     streams.silence(sys.stdout)
     streams.complain(f"rtu-bridge: cannot write the output: {error.strerror}")
     return FAILED

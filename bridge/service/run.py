@@ -50,7 +50,8 @@ def run_in_loop(main: Coroutine[Any, Any, T]) -> T:
     loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None
     with contextlib.suppress(ImportError):
         from uvloop import new_event_loop as loop_factory
-    with asyncio.Runner(loop_factory=loop_factory) as runner:
+    # Closed: where no loop can be had, nobody awaits it.
+    with contextlib.closing(main), asyncio.Runner(loop_factory=loop_factory) as runner:
         return runner.run(_until_the_end(main))
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import serial
 
-from bridge.endpoints import rts_direction, serial_line, serial_port
+from bridge.endpoints import rts_direction, serial_line, serial_port, threads
 from bridge.endpoints.direction import Direction, DirectionReport
 from bridge.endpoints.serial_line import SerialLine
 from bridge.endpoints.serial_port import SerialSettings, open_port
@@ -956,3 +956,34 @@ async def test_a_closed_line_is_not_reset(line: Line, adapter: Pty) -> None:
     await made.close(drain_s=0)
     made.reset()
     assert (made.is_resetting, made.reason) == (False, "closed")
+
+
+async def test_a_line_is_not_lost_while_there_are_no_threads(
+    line: Line, jack: Jack, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(threads, "_RETRY_S", 0.005)
+    is_short = True
+    tries: list[None] = []
+    start = threading.Thread.start
+
+    def start_if_there_is_room(thread: threading.Thread) -> None:
+        if is_short:
+            tries.append(None)
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", start_if_there_is_room)
+    with Pty() as first, Pty() as second:
+        jack.plug_in(first)
+        bay, _ = line(jack.device)
+        await eventually(lambda: len(tries) > 3, "it is tried again and again")
+        is_short = False
+        await eventually(lambda: bay.is_open, "it is opened")
+        is_short = True
+        first.unplug()
+        await eventually(lambda: not bay.is_open, "it is lost")
+        jack.plug_in(second)
+        is_short = False
+        await eventually(lambda: bay.is_open, "it was closed, and is opened again")
+    told = [record for record in caplog.records if record.message == "no thread"]
+    assert [record.fields["work"] for record in told] == ["serial port"] * 2  # type: ignore[attr-defined]

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from bridge.service import commands
 from bridge.service.cli import main
 from bridge.version import VERSION
 from tests.support.program import run_to_the_end
@@ -239,6 +240,12 @@ def test_status_of_a_wrong_configuration(capsys: pytest.CaptureFixture[str]) -> 
         ["top", "--every"],
         ["top", "--config", "a", "--socket", "b"],
         ["demo", "--nonsense"],
+        ["run", "-c", ""],
+        ["check", ""],
+        ["status", "--socket", ""],
+        ["capture", "--output", ""],
+        ["wire", "--device", ""],
+        ["loopback", ""],
     ],
     ids=" ".join,
 )
@@ -294,3 +301,16 @@ def test_capture_to_a_terminal_is_refused(
 def test_capture_that_is_written_by_the_bridge_has_no_output(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["capture", "--write", "-o", "x", "--socket", "/nowhere"]) == 2
     assert capsys.readouterr().err == "rtu-bridge capture: --write names its file itself; leave -o out\n"
+
+
+@pytest.mark.parametrize("code", [errno.EMFILE, errno.ENFILE, errno.ENOMEM])
+def test_a_system_that_gives_no_more_is_one_line_and_status_1(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], code: int
+) -> None:
+    def without_room(_: object) -> int:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(commands, "run_command", without_room)
+    assert main(["run", "-c", "any"]) == 1
+    reason = f"{os.strerror(code)}; raise its limit (ulimit -a)"
+    assert capsys.readouterr().err == f"rtu-bridge: the system gives no more: {reason}\n"

@@ -38,6 +38,7 @@ TELLS_THE_SYSTEMS_REASON = {
     "no metrics",
     "no recording",
     "no socket",
+    "no thread",
 }
 OURS = {"note": "info", "warn": "warning"}
 

@@ -45,8 +45,10 @@ class RecorderConfig:
 
 
 def _folder(value: str) -> str:
-    if not value.startswith("/") or not value.isprintable():
+    if not value.startswith("/"):
         raise RefusedError(f"{shown(value)} is no absolute path; write one that begins with '/'")
+    if not value.isprintable():
+        raise RefusedError(f"{shown(value)} has a control character; write a path without")
     return value
 
 
