@@ -10,7 +10,8 @@ from typing import Final
 from bridge.endpoints.endpoint import Endpoint
 from bridge.errors import BindError
 
-BACKLOG: Final = 64
+BACKLOG: Final = 512
+"""Who finds no place in it is not refused, but tries again a second later, as TCP does."""
 
 
 def listening_socket(endpoint: Endpoint) -> socket.socket:

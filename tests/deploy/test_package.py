@@ -6,6 +6,7 @@ import hashlib
 import os
 import re
 import shutil
+import signal
 import struct
 import subprocess
 import sys
@@ -17,6 +18,7 @@ import pytest
 
 from bridge.version import VERSION
 from tests.deploy.conftest import DEPLOY, ROOT, build_package
+from tests.support.waiting import PATIENCE_S
 
 sys.path.insert(0, str(DEPLOY / "package"))
 from elf import without_debug_sections  # a folder of scripts, not a package
@@ -294,3 +296,26 @@ def test_what_is_behind_the_last_segment_of_a_shared_object_is_cut_off() -> None
 def test_what_is_no_64_bit_elf_file_is_refused(octets: bytes) -> None:
     with pytest.raises(ValueError, match="ELF"):
         without_debug_sections(octets)
+
+
+_SLOW_TO_IMPORT = """
+import time
+print("begun", flush=True)
+time.sleep(60)
+"""
+
+
+def test_an_interrupt_while_it_is_imported_is_no_traceback(tmp_path: Path) -> None:
+    command, service = tmp_path / "bin" / "rtu-bridge", tmp_path / "lib/rtu-bridge/bridge/service"
+    command.parent.mkdir()
+    shutil.copy(DEPLOY / "package/rtu-bridge", command)
+    service.mkdir(parents=True)
+    (service / "cli.py").write_text(_SLOW_TO_IMPORT, encoding="utf-8")
+    with subprocess.Popen(
+        [sys.executable, "-I", command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "begun\n"
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=PATIENCE_S)
+    assert (process.returncode, err) == (-signal.SIGINT, "")
