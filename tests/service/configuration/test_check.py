@@ -1,3 +1,5 @@
+from pathlib import Path
+
 from bridge.service.configuration.check import describe
 from bridge.service.configuration.config import load, parse
 from tests.support.repository import CONFIGURATIONS
