@@ -242,5 +242,25 @@ def test_the_recording_has_what_the_status_counts(bench: Bench) -> None:
         assert octets_of_noise(packets, name) == line["octets_discarded"]
 
 
+def test_status_and_metrics_have_the_files_that_are_there(bench: Bench) -> None:
+    make_trouble(bench)
+    ended, written, _ = run_to_the_end("capture", "--write", "--socket", str(bench.folder / "s"))
+    assert ended == 0
+    none: frozenset[tuple[str, str]] = frozenset()
+
+    def agree() -> bool:
+        # A fault of before may be written meanwhile.
+        files = list((bench.folder / "captures").glob("*.pcapng"))
+        there = (len(files), sum(file.stat().st_size for file in files))
+        recorder, samples = bench.status()["recorder"], bench.samples()
+        in_metrics = [
+            samples[f"rtu_bridge_recorder_{key}", none] for key in ("files_written_total", "disk_octets")
+        ]
+        return there == (recorder["files_written"], recorder["disk_octets"]) == tuple(in_metrics)
+
+    until(agree, "folder, status and metrics agree")
+    assert Path(written.strip()).parent == bench.folder / "captures"
+
+
 def octets_of_noise(packets: Iterable[Shown], interface: str) -> int:
     return sum(len(packet.noise) for packet in packets if packet.interface == interface)
