@@ -65,6 +65,7 @@ class Appliance:
         self._databases: list[Database] = []
         self._told: dict[tuple[PointKind, int], tuple[Value, int]] = {}
         self._changed: dict[tuple[Section, str], int] = {}
+        self._turn_ms = 0
         self._next = 0
         self._timer: asyncio.TimerHandle | None = None
 
@@ -104,13 +105,17 @@ class Appliance:
             self._timer = None
 
     def changed(self, section: Section, name: str, at: float | None = None) -> None:
-        """Say that something about this changed, at `at` (monotonic seconds) or now."""
+        """Say that something about this changed, at `at` (monotonic seconds) or now.
+
+        What one cause changes has one time: that of the first change in a turn of the loop.
+        """
         if self._timer is None:
             return
         if not self._changed:
+            self._turn_ms = system_utc_ms()
             self._loop.call_soon(self._look_at_changes)
         ago_s = 0.0 if at is None else max(0.0, self._loop.time() - at)
-        self._changed.setdefault((section, name), system_utc_ms() - round(ago_s * 1000))
+        self._changed.setdefault((section, name), self._turn_ms - round(ago_s * 1000))
 
     def line_changed(self, line: str) -> None:
         """Say that a line went up or down, and what hangs on it with it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 from collections.abc import AsyncIterator
 from typing import Any
@@ -195,7 +196,7 @@ async def test_an_rtu_that_answers_falls_silent_and_is_back(bridge: Bridge, adap
 
 
 async def test_a_line_that_goes_down_takes_what_hangs_on_it_out_of_touch(
-    bridge: Bridge, adapter: Pty
+    bridge: Bridge, adapter: Pty, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     database = database_of(bridge)
     with Device(adapter, answering), await Master.connect(bridge.servers["main"].endpoint) as master:
@@ -203,6 +204,8 @@ async def test_a_line_that_goes_down_takes_what_hangs_on_it_out_of_touch(
     await eventually(lambda: not bridge.servers["main"].sessions, "the master has gone")
     await turns_of_the_loop()
     _forget(database)
+    # A clock that goes on whenever it is looked at.
+    monkeypatch.setattr(appliance, "system_utc_ms", itertools.count(system_utc_ms()).__next__)
     adapter.unplug()
     await eventually(lambda: not bridge.hubs["bay1"].line.is_open, "the line is down")
     await turns_of_the_loop()
