@@ -171,6 +171,7 @@ HEALTHY = {
     f"up{{{BOX}}}": "1x120",
     f"rtu_bridge_uptime_seconds{{{BOX}}}": "0+60x120",
     f"rtu_bridge_machine_cpu_temperature_celsius{{{BOX}}}": "60x120",
+    f"rtu_bridge_recorder_problem{{{BOX}}}": "0x120",
     f"rtu_bridge_line_up{{{BAY}}}": "1x120",
     f"rtu_bridge_line_losses_total{{{BAY}}}": "2x120",
     f"rtu_bridge_line_direction_problem{{{BAY}}}": "0x120",
@@ -222,6 +223,7 @@ SCENARIOS = [
     Scenario("one expired", {"expired": "0x30 1x90"}, 38, set()),
     Scenario("a full line", {"bus_load": "0.4x30 0.95x90"}, 60, {"RtuBridgeLineBusy"}),
     Scenario("the sun on the cabinet", {"celsius": "60x30 84x90"}, 60, {"RtuBridgeHot"}),
+    Scenario("a full disk", {"recorder_problem": "0x30 1x90"}, 45, {"RtuBridgeNoRecording"}),
 ]
 
 
