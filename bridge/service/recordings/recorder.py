@@ -27,7 +27,7 @@ from bridge.service.recordings.capture_files import CaptureFolder, FolderState
 from bridge.version import VERSION
 
 _MIB = 1024 * 1024
-_CLOCK_LOOK_S = 10.0
+_LOOK_S = 10.0
 _CLOCK_STEP_NS = 500_000_000
 _LAST_WRITING_S = 1.0
 _LEAST_WAIT_S = 0.001
@@ -55,7 +55,7 @@ class Recorder:
             )
         )
         self._due_timer = Timer(self._loop, self._on_due)
-        self._clock_timer = Timer(self._loop, self._look_at_clock)
+        self._look_timer = Timer(self._loop, self._look_around)
         self._offset_ns = _wall_offset_ns()
         self._writings: set[asyncio.Task[dict[str, Any]]] = set()
         self._is_folder_free = asyncio.Lock()
@@ -92,11 +92,9 @@ class Recorder:
         """Offer the recording to who asks. The bridge does its work without it."""
         if self._server is None:
             return
-        self._look_at_clock()
+        self._look_around()
         if self._folder is not None:
-            folder = self._folder
-            looking = in_thread(self._loop, folder.look, "recording")
-            looking.add_done_callback(lambda looked: self._take_look(folder, looked))
+            self._look_at(self._folder)
         try:
             await self._server.bind()
         except BindError as error:
@@ -106,7 +104,7 @@ class Recorder:
         """Take no more faults; write what is due or was begun, for a second."""
         self._is_closed = True
         self._due_timer.cancel()
-        self._clock_timer.cancel()
+        self._look_timer.cancel()
         if self._server is not None:
             self._server.close()
         self._write_due(math.inf)
@@ -116,7 +114,7 @@ class Recorder:
     def status(self) -> dict[str, Any] | None:
         """Return what the status says of it; None where it is not enabled.
 
-        How the folder is, it was when the program began or when a file was last written.
+        How the folder is, it was at the start, after the last file, or within 10 s while there is a problem.
         """
         if self._recording is None:
             return None
@@ -197,12 +195,20 @@ class Recorder:
         note("recording written", fault=fault.value, file=str(path))
         return {"done": str(path)}
 
+    def _look_at(self, folder: CaptureFolder) -> None:
+        """Look whether files can be written, before the first fault or after one that could not."""
+        looking = in_thread(self._loop, folder.look, "recording")
+        looking.add_done_callback(lambda looked: self._take_look(folder, looked))
+
     def _take_look(self, folder: CaptureFolder, looked: asyncio.Future[FolderState]) -> None:
-        """Say at once what would be known at the first fault only."""
-        if looked.exception() is None and not self._files_written:
-            self._folder_state = looked.result()
-            if self._folder_state.problem is not None:
-                self._has_problem(folder, self._folder_state.problem, "")
+        if looked.exception() is not None:
+            return
+        state = self._folder_state = looked.result()
+        if state.problem is not None:
+            self._has_problem(folder, state.problem, "")
+        elif state.free_octets is None or state.free_octets >= self._config.memory_mib * _MIB:
+            # The largest file has room.
+            self._problem = None
 
     def _has_problem(self, folder: CaptureFolder, reason: str, fault: str) -> None:
         if self._problem is None:
@@ -213,16 +219,18 @@ class Recorder:
         encoder = Encoder(self._interfaces, offset_ns=_wall_offset_ns())
         return encoder.opening(f"RTU Bridge {VERSION}", comment), encoder
 
-    # The clock
+    # What is looked at from time to time: the clock, and a folder that took nothing
 
-    def _look_at_clock(self) -> None:
+    def _look_around(self) -> None:
         offset_ns = _wall_offset_ns()
         step_ns = offset_ns - self._offset_ns
         if abs(step_ns) > _CLOCK_STEP_NS and self._own is not None:
             self._own.event("system clock set", by_s=f"{step_ns / 1e9:+.3f}")
         # What is less than a step is drift, and is not to add up.
         self._offset_ns = offset_ns
-        self._clock_timer.set(self._loop.time() + _CLOCK_LOOK_S)
+        if self._problem is not None and self._folder is not None:
+            self._look_at(self._folder)
+        self._look_timer.set(self._loop.time() + _LOOK_S)
 
 
 def _interfaces_of(configuration: Configuration) -> tuple[dict[tuple[str, str], int], list[Interface]]:
