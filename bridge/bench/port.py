@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import pty
 import termios
 import tty
 
@@ -18,7 +17,8 @@ class Port:
     """
 
     def __init__(self) -> None:
-        self.descriptor, self._slave = pty.openpty()
+        # Not pty's, which loses the reason where there is none to be had.
+        self.descriptor, self._slave = os.openpty()
         tty.setraw(self._slave)
         os.set_blocking(self.descriptor, False)
         self.path = os.ttyname(self._slave)

@@ -57,7 +57,8 @@ def run_wire(line: BenchLine, *, noise: float, seed: int) -> int:
         try:
             line.start()
         except OSError as error:
-            _complain(f"rtu-bridge wire: {error.strerror}: {error.filename2 or error.filename}")
+            place = error.filename2 or error.filename or "cannot make its ptys"
+            _complain(f"rtu-bridge wire: {error.strerror}: {place}")
             line.close()
             return FAILED
         try:

@@ -7,19 +7,22 @@ from __future__ import annotations
 
 import asyncio
 import os
-import pty
 import termios
 import tty
 
 from bridge.endpoints.serial_line import LineUser
 from bridge.endpoints.timer import Timer
+from bridge.errors import LineError
 
 _READ_OCTETS = 4096
 _STALL_S = 1.0
 
 
 class PtyLine:
-    """Used as a `SerialLine`. `device` is the path that the other side opens; it exists until `close`."""
+    """Used as a `SerialLine`. `device` is the path that the other side opens; it exists until `close`.
+
+    To be made raises `LineError` where there is no pty to be had.
+    """
 
     def __init__(self, user: LineUser) -> None:
         self._loop = asyncio.get_running_loop()
@@ -27,7 +30,11 @@ class PtyLine:
         self._waiting = bytearray()
         self._stall_timer = Timer(self._loop, self._on_stall)
         # The far side stays open here too: one who closes it is no hang-up for us.
-        self._ours, self._theirs = pty.openpty()
+        try:
+            # Not pty's, which falls back to what no system has any more, and loses the reason.
+            self._ours, self._theirs = os.openpty()
+        except OSError as error:
+            raise LineError(error.errno, f"cannot make a pty: {error.strerror}") from None
         tty.setraw(self._theirs)
         os.set_blocking(self._ours, False)
         self.device = os.ttyname(self._theirs)

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-from bridge.errors import ConfigurationError
+from bridge.errors import ConfigurationError, LineError
 from bridge.service import streams
 from bridge.service.arguments import parser
 from bridge.service.commands import DONE, FAILED, WRONG
@@ -28,6 +28,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         except ConfigurationError as error:
             _complain_of(error.problems)
             return WRONG
+        except LineError as error:
+            streams.complain(f"rtu-bridge: {error.strerror}")
+            return FAILED
         except OSError as error:
             return _status_of(error)
         except KeyboardInterrupt:

@@ -138,3 +138,27 @@ def test_a_killed_line_s_link_leads_nobody_to_the_pty_that_has_its_number(tmp_pa
                 bridge.wait_until_lines_are_up()
             for descriptor in others:
                 os.close(descriptor)
+
+
+@pytest.mark.parametrize(
+    ("command", "line"),
+    [
+        (["wire", "--rtus", "64"], "rtu-bridge wire: Too many open files: cannot make its ptys"),
+        (["sim"], "rtu-bridge: cannot make a pty: Too many open files"),
+    ],
+    ids=["wire", "sim"],
+)
+def test_where_no_pty_is_to_be_had_that_is_one_line(command: list[str], line: str) -> None:
+    with Program(*command, start=("-c", WITHOUT_PTYS)) as program:
+        assert program.wait() == 1
+    assert program.err.splitlines() == [line]
+
+
+WITHOUT_PTYS = """
+import errno, os, sys
+from bridge.service.cli import main
+def openpty():
+    raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+os.openpty = openpty
+sys.exit(main(sys.argv[1:]))
+"""
