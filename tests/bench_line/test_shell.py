@@ -126,12 +126,12 @@ def test_a_killed_line_s_link_leads_nobody_to_the_pty_that_has_its_number(tmp_pa
         with tempfile.TemporaryDirectory() as folder, running(Path(folder), Site(device=link)) as bridge:
             wire.signal(signal.SIGKILL)
             wire.wait()
-            # As if it had run for a minute: times within two seconds of each other prove nothing.
-            moment = time.time() - 60
-            os.utime(link, (moment, moment), follow_symlinks=False)
-            others: list[int] = []
-            while not link.exists():
-                others += os.openpty()
+            # As if the number had gone to another program, a minute later.
+            others = os.openpty()
+            aged, moment = tmp_path / "aged", time.time() - 60
+            aged.symlink_to(os.ttyname(others[1]))
+            os.utime(aged, (moment, moment), follow_symlinks=False)
+            aged.replace(link)
             until(lambda: "left over" in (bridge.line()["reason"] or ""), "the bridge says why it is down")
             with Program("wire", "--device", str(link)) as again:
                 paths(again, 1)

@@ -268,6 +268,13 @@ exec "$2" -m bridge run -c "$3"
 """
 
 
+def _answers(site: Site) -> bool:
+    try:
+        return bool(fetch(site.status_socket))
+    except (FileNotFoundError, ConnectionRefusedError):
+        return False
+
+
 @contextmanager
 def _on_a_tiny_disk(site: Site) -> Iterator[Path]:
     """Run the program with a folder of 1 MiB for its captures, which only it sees; give its way there."""
@@ -288,7 +295,7 @@ def _on_a_tiny_disk(site: Site) -> Iterator[Path]:
     with open(site.folder / "log", "wb") as log:
         process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
     try:
-        until(lambda: process.poll() is not None or Path(site.status_socket).exists(), "it answers")
+        until(lambda: process.poll() is not None or _answers(site), "it answers")
         if process.poll() is not None:
             pytest.skip((site.folder / "log").read_text(encoding="utf-8"))
         yield Path(f"/proc/{process.pid}/root{site_captures}")
