@@ -47,7 +47,10 @@ def is_left_over(path: str | os.PathLike[str]) -> bool:
     if link is None:
         return False
     try:
-        return link.stat().st_ctime > link.lstat().st_mtime + _SURELY_OLDER_S
+        pty = link.stat()
+        # No time of its own says when it was made: none is earlier, and a chmod does not move all of them.
+        made_s = min(pty.st_atime, pty.st_mtime, pty.st_ctime)
+        return made_s > link.lstat().st_mtime + _SURELY_OLDER_S
     except FileNotFoundError:
         return True
     except OSError:

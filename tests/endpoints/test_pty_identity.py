@@ -38,6 +38,16 @@ def test_a_link_that_is_older_than_its_pty_was_left_behind(tmp_path: Path) -> No
         open_port(SerialSettings(device=str(link), baud=9600)).close()
 
 
+def test_who_may_use_a_pty_can_be_changed_later(tmp_path: Path) -> None:
+    link = tmp_path / "bay1"
+    with Pty() as port:
+        moment = time.time() - 60
+        os.utime(port.device, (moment, moment))  # sets the time of the change to now, as a chmod does
+        link.symlink_to(port.device)
+        _age(link, 59)
+        assert not is_left_over(link)
+
+
 def test_an_old_link_to_a_fresh_link_is_right(tmp_path: Path) -> None:
     old, fresh = tmp_path / "old", tmp_path / "fresh"
     with Pty() as port:
