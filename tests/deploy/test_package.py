@@ -311,9 +311,9 @@ def test_an_interrupt_while_it_is_imported_is_no_traceback(tmp_path: Path) -> No
     shutil.copy(DEPLOY / "package/rtu-bridge", command)
     service.mkdir(parents=True)
     (service / "cli.py").write_text(_SLOW_TO_IMPORT, encoding="utf-8")
-    with subprocess.Popen(
-        [sys.executable, "-I", command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
+    # What a shell runs in the background ignores SIGINT, and so would what it starts.
+    words = ["env", "--default-signal=INT", sys.executable, "-I", str(command)]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "begun\n"
         process.send_signal(signal.SIGINT)
