@@ -187,7 +187,7 @@ def _add_capture(commands: _Commands) -> None:
 def _add_decode(commands: _Commands) -> None:
     decode = commands.add_parser("decode", help="turn hex or a capture file into readable frames")
     decode.add_argument(
-        "source", metavar="HEX|FILE|-", nargs="+", help="hex octets, a pcap or text file, or -"
+        "source", metavar="HEX|FILE|-", nargs="+", help="hex octets, a pcap, pcapng or text file, or -"
     )
     decode.add_argument("--port", type=int, help="of a capture: only this TCP or UDP port")
     decode.set_defaults(command=do.decode_command)
