@@ -45,7 +45,7 @@ OF_THE_SYSTEM = {
     "bootcode.bin": "the firmware's",
     "autoboot.txt": "the firmware's",
 }
-OF_THE_READER = {"before.json", "capture.pcap", "bridge.toml.txt"}
+OF_THE_READER = {"before.json", "capture.pcap", "bridge.toml.txt", "rtu.toml"}
 BUILT = {
     "rtu-bridge_*_arm64.deb",
     "dist/rtu-bridge_*_arm64.deb",
