@@ -1,4 +1,4 @@
-"""Who may import whom, held over the syntax trees. ARCHITECTURE in the README draws the same picture."""
+"""Who may import whom, held over the syntax trees. "How data flows" in the README draws the same picture."""
 
 from __future__ import annotations
 

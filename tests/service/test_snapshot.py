@@ -9,9 +9,12 @@ from typing import Any
 
 import pytest
 
+from bridge.endpoints.http_server import Refusal
 from bridge.endpoints.tcp_session import SessionEnd
 from bridge.link.frame import LONGEST_FRAME
+from bridge.link.framer import Discard
 from bridge.routing.diagnosis import Miss
+from bridge.routing.drop import Drop
 from bridge.routing.exchange import Evidence, Outcome
 from bridge.service.build import Bridge
 from bridge.version import VERSION
@@ -291,6 +294,18 @@ def test_the_readme_names_every_reason_in_the_order_of_precedence() -> None:
 def test_the_readme_names_every_end_of_a_session() -> None:
     section = readme_section("Why a session ended")
     assert re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE) == [end.value for end in SessionEnd]
+
+
+def test_the_readme_names_every_reason_of_what_is_dropped() -> None:
+    section = readme_section("Why a frame was dropped")
+    listed = re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)
+    assert listed == [reason.value for reason in (*Drop, *Discard)]
+
+
+def test_the_readme_names_every_outcome_and_every_refusal_of_metrics() -> None:
+    section = readme_section("Why an RTU does not answer")
+    for word in (*Outcome, *Refusal):
+        assert f"`{word.value}`" in section
 
 
 async def test_direction_babble_and_echo_of_a_line(bridge: Bridge) -> None:
