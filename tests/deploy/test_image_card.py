@@ -62,13 +62,14 @@ def test_what_the_recorder_wrote_outlives_the_power(card: Card) -> None:
     card.put("bridge.toml", site.configuration("/dev/ttyS1"))
     with Box(card) as twin:
         site.wait_until_up(twin)
+        site.poll_through(twin, "ttyS1")
         written = twin.run("rtu-bridge capture --write").out.strip()
         assert written.startswith("/var/lib/rtu-bridge/captures/"), written
     with Box(card) as twin:
         site.wait_until_up(twin)
         site.assert_nothing_failed(twin)
         assert twin.run(f"stat -c '%U %a' {written}").out == "rtu-bridge 600\n"
-        assert "line up" in twin.run(f"rtu-bridge decode {written}").out
+        assert "REQUEST_LINK_STATUS" in twin.run(f"rtu-bridge decode {written}").out
 
 
 def test_slot_b_boots(card: Card) -> None:
