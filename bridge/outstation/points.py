@@ -22,7 +22,7 @@ from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass
 from enum import IntEnum, StrEnum
 from types import MappingProxyType
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, Final, NamedTuple
 
 from bridge.application.measurement import PointKind
 from bridge.application.objects import command_event_group, event_group, static_group, variations_of
@@ -226,6 +226,16 @@ class OctetString(PointConfig):
 
     kind: ClassVar[PointKind] = PointKind.OCTET_STRING
     in_class_0: bool = False
+
+
+CONFIGS: Final[Mapping[PointKind, type[PointConfig]]] = {
+    config.kind: config
+    for config in (
+        *(BinaryInput, DoubleBitInput, BinaryOutput, Counter, FrozenCounter),
+        *(AnalogInput, FrozenAnalog, AnalogOutput, OctetString),
+    )
+}
+"""The configuration of each kind of point, in the order of the kinds."""
 
 
 def check_deadband(deadband: float) -> None:

@@ -27,26 +27,14 @@ from bridge.outstation.config import (
 )
 from bridge.outstation.events import EventBufferSizes
 from bridge.outstation.points import (
+    CONFIGS,
     EVENT_KINDS,
     EVENT_OBJECTS,
     LAST_INDEX,
     STATIC_OBJECTS,
-    AnalogInput,
-    AnalogOutput,
-    BinaryInput,
-    BinaryOutput,
-    Counter,
-    DoubleBitInput,
-    FrozenAnalog,
-    FrozenCounter,
-    OctetString,
     PointConfig,
 )
 
-_POINTS: tuple[type[PointConfig], ...] = (
-    *(BinaryInput, DoubleBitInput, BinaryOutput, Counter, FrozenCounter),
-    *(AnalogInput, FrozenAnalog, AnalogOutput, OctetString),
-)
 _SOLICITED = frozenset({Function.RESPONSE})
 _BOTH = frozenset({Function.RESPONSE, Function.UNSOLICITED_RESPONSE})
 _COUNT = frozenset({Qualifier.COUNT_8})
@@ -170,7 +158,7 @@ full buffer drops its oldest event and indicates EVENT_BUFFER_OVERFLOW.
 
 def _points() -> str:
     rows = []
-    for point in map(_default, _POINTS):
+    for point in map(_default, CONFIGS.values()):
         group, events = STATIC_OBJECTS[point.kind].group, EVENT_OBJECTS[point.kind].group
         is_string = not point.static_variation
         rows.append(

@@ -33,13 +33,13 @@ from bridge.outstation.handlers import (
     RestartDelay,
 )
 from bridge.outstation.points import (
+    CONFIGS,
     EventClass,
 )
 from bridge.outstation.stack import Await, LinkDead, Octets, OutstationStack, Step
 from bridge.transport.reassembler import Reassembler
 from bridge.transport.segmenter import segments
 from tests.outstation.harness import Later
-from tests.outstation.kinds import CONFIGS
 from tests.vectors import LINK_FRAMES, load
 
 OUTSTATION, MASTER = 1024, 1

@@ -9,6 +9,7 @@ from bridge.application.objects import VARIATIONS
 from bridge.application.variation import Role
 from bridge.errors import PointConfigError
 from bridge.outstation.points import (
+    CONFIGS,
     DEADBAND_OBJECTS,
     EVENT_OBJECTS,
     STATIC_OBJECTS,
@@ -26,7 +27,6 @@ from bridge.outstation.points import (
     OctetString,
     PointConfig,
 )
-from tests.outstation.kinds import CONFIGS
 
 OUTPUTS = {
     CommandKind.BINARY_COMMAND: PointKind.BINARY_OUTPUT,

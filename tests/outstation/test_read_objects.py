@@ -14,13 +14,13 @@ from bridge.application.objects import ROWS, lookup
 from bridge.application.variation import Role, Variation
 from bridge.outstation.attributes import AttributeStore
 from bridge.outstation.points import (
+    CONFIGS,
     AnalogInput,
     EventClass,
 )
 from bridge.outstation.values import EventDetection
 from tests.application.test_objects import attribute_of, value_of
 from tests.outstation.harness import EPOCH_MS, Harness
-from tests.outstation.kinds import CONFIGS
 
 INDEX = 3
 LINES = [

@@ -1,7 +1,8 @@
 """A data partition that cannot be mounted: repaired if that is possible, else made anew.
 
-On it are what was right last, the key of the machine, and the note of an update: all of that comes again.
-Without it the box could not fall back when somebody brings a wrong file, and nobody is there to repair it.
+On it are what was right last, the key of the machine, and the note of an update, which all come again; the
+recordings of the flight recorder do not. Without it the box could not fall back when somebody brings a wrong
+file, and nobody is there to repair it.
 """
 
 from __future__ import annotations
